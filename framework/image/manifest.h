@@ -1,0 +1,47 @@
+/* The job directory and its manifests: an epoch exists when its manifest says so.
+ *
+ *      JOB/job                     what to run and how (text, key = value), written once
+ *      JOB/token                   secret of the control socket, 0600
+ *      JOB/supervisor              "pid host port" of the running supervisor; locked (flock) while it runs
+ *      JOB/events                  one line per event: `<seconds> <event> key=value ...`, append only
+ *      JOB/epochs/000007/rank-3.dvi, manifest
+ *      JOB/spare/rank-3.dvi        an old image whose blocks the next one may recycle
+ *
+ * All of it is private to the user (0700 / 0600, checked). A manifest is a small text file ended by its own checksum,
+ * written to a temporary name, fsynced, renamed, directory fsynced, after all ranks reported their images durable. */
+#ifndef DV_IMAGE_MANIFEST_H
+#define DV_IMAGE_MANIFEST_H
+
+#include <dejavu/status.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct dv_manifest_rank {
+    uint64_t file_bytes, data_bytes;
+    uint8_t digest[16];
+};
+
+struct dv_manifest {
+    uint64_t epoch;
+    uint32_t ranks;
+    int64_t committed_unix_ns;
+    char strategy[128];
+    struct dv_manifest_rank *rank; /* [ranks], owned by the manifest */
+};
+
+/* "<job>/epochs/<epoch, six digits>" into `path`. */
+void dv_epoch_directory(const char *job, uint64_t epoch, char *path, size_t path_bytes);
+enum dv_status dv_manifest_write(const char *job, const struct dv_manifest *manifest) DV_CHECKED;
+/* Read and check one epoch's manifest. DV_ERR_NOT_FOUND: not committed. Free with dv_manifest_free. */
+enum dv_status dv_manifest_read(const char *job, uint64_t epoch, struct dv_manifest *manifest) DV_CHECKED;
+void dv_manifest_free(struct dv_manifest *manifest);
+/* All committed epochs, ascending; free(*epochs). */
+enum dv_status dv_manifest_list(const char *job, uint64_t **epochs, size_t *count) DV_CHECKED;
+/* Check an epoch's images against the manifest. `deep`: every data block too. */
+enum dv_status dv_manifest_verify(const char *job, uint64_t epoch, int deep) DV_CHECKED;
+/* Remove committed epochs but the newest `keep`, and everything that was never committed (only call when no rank is
+ * writing). Old images go to JOB/spare for recycling, one per rank. */
+enum dv_status dv_manifest_prune(const char *job, unsigned keep) DV_CHECKED;
+
+#endif

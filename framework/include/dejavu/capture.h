@@ -1,0 +1,99 @@
+/* Capture strategies: WHICH bytes belong to an epoch.
+ *
+ * A capture strategy runs in the lower half of each rank, on the application's main thread while the upper half is
+ * stopped, and never talks to other ranks. It looks at regions and answers with a set of pages; the framework writes
+ * those pages, takes all timings, and owns all memory passed in.
+ *
+ * Order of calls, kept by the framework:
+ *
+ *     init -> arm -> { select -> (written) -> committed | aborted } ... -> fini
+ *                ^------------ arm again after every restore -------/
+ *
+ * Addresses and sizes are bytes; page sets are whole 4 KiB pages. */
+#ifndef DEJAVU_CAPTURE_H
+#define DEJAVU_CAPTURE_H
+
+#include <dejavu/option.h>
+#include <dejavu/status.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define DV_CAPTURE_API 1u
+#define DV_PAGE_BYTES 4096u
+
+enum dv_region_flags {
+    DV_REGION_READ = 1u << 0,
+    DV_REGION_WRITE = 1u << 1,
+    DV_REGION_EXEC = 1u << 2,
+    DV_REGION_SHARED = 1u << 3, /* MAP_SHARED: written from elsewhere too, always dirty */
+    DV_REGION_FILE = 1u << 4,   /* maps a file: path, file_offset are set */
+    DV_REGION_HEAP = 1u << 5,   /* the break */
+    DV_REGION_STACK = 1u << 6,  /* holds the main thread's stack: pages below `live_from` are dead */
+    DV_REGION_GROWSDOWN = 1u << 7,
+};
+
+/* One mapping of the upper half. */
+struct dv_region {
+    uint64_t start, end; /* bytes, page aligned, end exclusive */
+    uint32_t flags;      /* enum dv_region_flags */
+    uint32_t reserved;
+    uint64_t live_from; /* lowest address that holds information (== start unless DV_REGION_STACK) */
+    uint64_t file_offset, device, inode;
+    const char *path; /* "" if none */
+};
+
+struct dv_region_list {
+    const struct dv_region *items; /* ascending, not overlapping */
+    size_t count;
+};
+
+struct dv_page_set; /* built with dv_capture_core.add */
+
+/* What the framework offers to a capture strategy. */
+struct dv_capture_core {
+    /* Add pages [start, end) to the set; ranges may come in any order and may overlap. */
+    enum dv_status (*add)(struct dv_page_set *set, uint64_t start, uint64_t end);
+    /* Call `each` for every maximal run of pages of the region that hold information: resident or swapped private
+     * pages, all pages of file and shared mappings; never-touched pages and the dead part of a stack are left out.
+     * (Zero pages are left out later, by the writer, which reads the bytes anyway.) */
+    enum dv_status (*populated)(const struct dv_region *region,
+                                enum dv_status (*each)(void *arg, uint64_t start, uint64_t end),
+                                void *arg);
+    /* Report why an operation fails, once, by the function that knows it. */
+    void (*explain)(const char *format, ...) __attribute__((format(printf, 1, 2)));
+};
+
+struct dv_capture {
+    const struct dv_capture_ops *ops;
+    const struct dv_capture_core *core;
+    void *state; /* state_size bytes, zeroed, options filled in */
+    const struct dv_region_list *regions; /* the regions of the epoch being selected */
+};
+
+enum dv_capture_caps {
+    DV_CAPTURE_COMPLETE = 1u << 0, /* every epoch is complete by itself: no parent is ever needed */
+};
+
+struct dv_capture_ops {
+    uint32_t api;              /* DV_CAPTURE_API */
+    const char *name, *summary;
+    uint32_t caps;             /* enum dv_capture_caps */
+    const struct dv_option *options; /* NULL: none */
+    size_t state_size;
+    /* Once per process. May block and allocate. */
+    enum dv_status (*init)(struct dv_capture *c);
+    /* Begin to track the regions: after init's first epoch and after every restore. NULL: nothing to do. */
+    enum dv_status (*arm)(struct dv_capture *c, const struct dv_region_list *regions);
+    /* Which pages belong to this epoch. The upper half is stopped. Required. Must not call into the upper half. */
+    enum dv_status (*select)(struct dv_capture *c, uint64_t epoch, struct dv_page_set *out);
+    /* The epoch is durable on all ranks / was given up; exactly one of the two follows each select. NULL allowed. */
+    void (*committed)(struct dv_capture *c, uint64_t epoch);
+    void (*aborted)(struct dv_capture *c, uint64_t epoch);
+    void (*fini)(struct dv_capture *c);
+};
+
+/* The table of all capture strategies, ended by NULL (strategies/capture/table.c: one line each). */
+extern const struct dv_capture_ops *const dv_capture_table[];
+
+#endif
