@@ -1,0 +1,21 @@
+# The applications: NAS Parallel Benchmarks and test programs. They are plain MPI programs that know nothing of
+# DejaVu, linked with the distribution's MPICH.
+NPB_BENCHMARKS := ep cg mg ft is
+NPB_CFLAGS := $(if $(filter release,$(VARIANT)),-O3)
+
+ARCHIVES += npbcommon
+npbcommon_SRCS := $(wildcard apps/common/npb_*.c)
+npbcommon_CC := mpicc.mpich
+npbcommon_CPPFLAGS := -I.
+npbcommon_CFLAGS := $(NPB_CFLAGS)
+
+PROGRAMS += $(addprefix npb-,$(NPB_BENCHMARKS))
+# $(call npb_program,letters)
+define npb_program
+npb-$(1)_SRCS := $(wildcard apps/npb/$(1)/*.c)
+npb-$(1)_CC := mpicc.mpich
+npb-$(1)_CPPFLAGS := -I.
+npb-$(1)_CFLAGS := $(NPB_CFLAGS)
+npb-$(1)_LIBS := npbcommon -lm
+endef
+$(foreach b,$(NPB_BENCHMARKS),$(eval $(call npb_program,$(b))))
