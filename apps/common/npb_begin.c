@@ -21,6 +21,7 @@ static const struct argp_option options[] = {
     {"iterations", 'i', "N", 0,
      "Iterations instead of those of the class; the result is then not verified", 0},
     {"help", 'h', NULL, 0, "Show this help", -1},
+    {"usage", 'h', NULL, OPTION_ALIAS | OPTION_HIDDEN, NULL, -1},
     {0},
 };
 
