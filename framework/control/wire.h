@@ -13,6 +13,9 @@
  *        <------------------------- PARKED(epoch, version, 0 entries: unchanged)
  *        STEP(epoch) ------------------------------> nothing moves although not all are parked: parked ranks run on for
  *                                                    at least one MPI call, then park again
+ *        TARGET(epoch, version + 1, entries) -------> follows every STEP, so that a PARKED that crossed the STEP on the
+ *                                                    wire is known to be old: from STEP on the agent holds the rank
+ *                                                    to be running and does not answer TARGET until it parks again
  *        PROCEED(epoch) ---------------------------> all parked, same version, all counters equal the targets
  *        <------------------------- WRITTEN(epoch, figures)           memory is captured
  *        RESUME(epoch) ----------------------------> all have written: the application goes on
@@ -130,6 +133,9 @@ struct dv_wire_answer {
     uint64_t epoch;
     char text[4000];
 };
+
+/* "STOP", "PARKED" ...; "unknown" for any other number. */
+const char *dv_wire_type_name(unsigned type);
 
 /* Write one whole frame; read one whole frame (payload in `buffer`, its length in the header). EOF is
  * DV_ERR_ABORTED. Blocking, EINTR-safe, no SIGPIPE. `payload2` may be NULL. */
