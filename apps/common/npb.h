@@ -62,7 +62,8 @@ struct npb_result {
 bool npb_begin(const struct npb_program *program, int argc, char **argv, struct npb_run *run);
 int npb_end(const struct npb_run *run, const struct npb_result *result);
 
-/* Ends the run before it started: rank 0 prints one line, every rank gets the status to return (2). */
+/* Ends the run before it started: rank 0 prints one line, every rank gets the status to return (2).
+ */
 int npb_reject(const struct npb_run *run, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -76,7 +77,8 @@ void npb_progress(const struct npb_run *run, int iteration, const char *format, 
 bool npb_agrees(const struct npb_run *run, const char *what, double computed, double reference,
                 double epsilon);
 
-/* Zeroed, aligned to a cache line; counted for the report; ends the whole run when there is none. */
+/* Zeroed, aligned to a cache line; counted for the report; ends the whole run when there is none.
+ */
 void *npb_alloc(size_t count, size_t size);
 void npb_free(void *memory, size_t count, size_t size);
 size_t npb_alloc_peak(void);

@@ -97,8 +97,8 @@ static bool set_iterations(struct npb_run *run, const char *text)
     errno = 0;
     long n = strtol(text, &end, 10);
     if (errno || end == text || *end || n < 1 || n > ITERATIONS_MAX) {
-        run->exit_status = npb_reject(run, "bad number of iterations '%s': use 1 to %d", text,
-                                      ITERATIONS_MAX);
+        run->exit_status =
+            npb_reject(run, "bad number of iterations '%s': use 1 to %d", text, ITERATIONS_MAX);
         return false;
     }
     run->official = run->iterations == (int)n;

@@ -22,8 +22,10 @@ void *npb_alloc(size_t count, size_t size)
     size_t bytes = padded(count, size);
     void *memory = bytes < count ? NULL : aligned_alloc(CACHE_LINE, bytes ? bytes : CACHE_LINE);
     if (!memory) {
-        fprintf(stderr, "npb: no memory for an array of %zu bytes: use a smaller class or more "
-                        "nodes\n", bytes);
+        fprintf(stderr,
+                "npb: no memory for an array of %zu bytes: use a smaller class or more "
+                "nodes\n",
+                bytes);
         MPI_Abort(MPI_COMM_WORLD, STATUS_NO_MEMORY);
         abort();
     }

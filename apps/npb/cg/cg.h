@@ -6,8 +6,8 @@
  * A process row owns the matrix rows of one segment (square grid) or of two adjacent ones. With 8:
  *
  *              seg 0   seg 1   seg 2   seg 3        y = A x on process (r, c):
- *     row 0  (0,0)   (0,1)   (0,2)   (0,3)      1. partial sums of the row's segments from its block
- *     row 1  (1,0)   (1,1)   (1,2)   (1,3)      2. sum over the process row (recursive doubling)
+ *     row 0  (0,0)   (0,1)   (0,2)   (0,3)      1. partial sums of the row's segments from its
+ * block row 1  (1,0)   (1,1)   (1,2)   (1,3)      2. sum over the process row (recursive doubling)
  *                                                3. swap with the transposed process: segment c
  */
 #ifndef CG_H

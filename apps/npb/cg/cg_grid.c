@@ -41,7 +41,8 @@ void cg_grid_free(struct cg_grid *grid)
     MPI_Comm_free(&grid->row_comm);
 }
 
-static void exchange(double *out, int out_count, double *in, int in_count, int partner, MPI_Comm comm)
+static void exchange(double *out, int out_count, double *in, int in_count, int partner,
+                     MPI_Comm comm)
 {
     MPI_Request request;
     MPI_Irecv(in, in_count, MPI_DOUBLE, partner, TAG_SUM, comm, &request);
@@ -102,9 +103,9 @@ void cg_multiply(const struct cg_grid *grid, const struct cg_matrix *matrix, con
     if (grid->transposed == grid->self)
         memcpy(y, partial + grid->wanted.first, (size_t)grid->column_span.count * sizeof *y);
     else
-        MPI_Sendrecv(partial + grid->wanted.first, grid->wanted.count, MPI_DOUBLE,
-                     grid->transposed, TAG_SWAP, y, grid->column_span.count, MPI_DOUBLE,
-                     grid->transposed, TAG_SWAP, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        MPI_Sendrecv(partial + grid->wanted.first, grid->wanted.count, MPI_DOUBLE, grid->transposed,
+                     TAG_SWAP, y, grid->column_span.count, MPI_DOUBLE, grid->transposed, TAG_SWAP,
+                     MPI_COMM_WORLD, MPI_STATUS_IGNORE);
 }
 
 double cg_dot(const struct cg_grid *grid, const double *x, const double *y)

@@ -1,8 +1,8 @@
 /*
- * A = sum over i of w_i x_i x_i^T + (rcond - shift) I, where w_i falls geometrically from 1 to rcond
- * and x_i is sparse: row_entries random values at random places, and 0.5 at place i. A row of A is
- * built from the vectors that touch it, in the order of i, so that the sums are the same on any
- * number of processes.
+ * A = sum over i of w_i x_i x_i^T + (rcond - shift) I, where w_i falls geometrically from 1 to
+ * rcond and x_i is sparse: row_entries random values at random places, and 0.5 at place i. A row of
+ * A is built from the vectors that touch it, in the order of i, so that the sums are the same on
+ * any number of processes.
  */
 #include "apps/common/npb_random.h"
 #include "apps/npb/cg/cg.h"
@@ -65,11 +65,11 @@ static void vectors_create(const struct cg_class *class, struct vectors *v)
 
     v->n = class->n;
     v->entries_max = class->row_entries + 1;
-    v->capacity = (size_t)class->n * (size_t)v->entries_max;
-    v->start = npb_alloc((size_t)class->n + 1, sizeof *v->start);
+    v->capacity = (size_t) class->n * (size_t)v->entries_max;
+    v->start = npb_alloc((size_t) class->n + 1, sizeof *v->start);
     v->place = npb_alloc(v->capacity, sizeof *v->place);
     v->value = npb_alloc(v->capacity, sizeof *v->value);
-    v->weight = npb_alloc((size_t)class->n, sizeof *v->weight);
+    v->weight = npb_alloc((size_t) class->n, sizeof *v->weight);
     for (int i = 0; i < class->n; i++) {
         size_t at = v->start[i];
         int count =
@@ -135,7 +135,8 @@ static int compare_int(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* One row at a time is summed in `sum`, indexed by column; `seen` tells the row that last used it. */
+/* One row at a time is summed in `sum`, indexed by column; `seen` tells the row that last used it.
+ */
 struct accumulator {
     double *sum;
     int *seen;
@@ -143,8 +144,9 @@ struct accumulator {
     int used;
 };
 
-static void add_vector(const struct vectors *v, int vector, double scale, const struct npb_span *span,
-                       int row, double diagonal, struct accumulator *acc)
+static void add_vector(const struct vectors *v, int vector, double scale,
+                       const struct npb_span *span, int row, double diagonal,
+                       struct accumulator *acc)
 {
     for (size_t k = v->start[vector]; k < v->start[vector + 1]; k++) {
         if (!span_has(span, v->place[k]))
@@ -163,7 +165,7 @@ static void add_vector(const struct vectors *v, int vector, double scale, const 
 
 /* Sums one row into the accumulator and sorts its columns. */
 static void sum_row(const struct vectors *v, const struct row_index *index,
-                     const struct cg_grid *grid, int local, double diagonal, struct accumulator *acc)
+                    const struct cg_grid *grid, int local, double diagonal, struct accumulator *acc)
 {
     acc->used = 0;
     for (size_t k = index->start[local]; k < index->start[local + 1]; k++) {

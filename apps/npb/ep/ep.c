@@ -11,7 +11,7 @@
 enum {
     BATCH_PAIRS = 1 << 16,
     CHUNK_PAIRS = 1 << 10, /* what stays in the first-level cache */
-    ANNULI = 12, /* the smallest t > 0, 2^-90, gives 11.2 */
+    ANNULI = 12,           /* the smallest t > 0, 2^-90, gives 11.2 */
     ANNULI_SHOWN = 10,
     PROGRESS_LINES = 64,
 };

@@ -1,6 +1,6 @@
 /*
- * MG, "multigrid" (NAS-95-020, section 3.3): V-cycles for Poisson's equation on a periodic cube with
- * twenty point charges.
+ * MG, "multigrid" (NAS-95-020, section 3.3): V-cycles for Poisson's equation on a periodic cube
+ * with twenty point charges.
  */
 #include "apps/npb/mg/mg.h"
 

@@ -6,9 +6,9 @@
  * the neighbours' outermost points, or of the block's own other side where one process spans the
  * domain. Coarse point J lies on fine point 2 J.
  *
- * Where a block would have a single point along a side, the level is not cut up: every process holds
- * all of it and computes the same ("whole"). Going down, the pieces are gathered by all; going up,
- * each process interpolates from its part of the whole.
+ * Where a block would have a single point along a side, the level is not cut up: every process
+ * holds all of it and computes the same ("whole"). Going down, the pieces are gathered by all;
+ * going up, each process interpolates from its part of the whole.
  */
 #ifndef MG_H
 #define MG_H
@@ -17,7 +17,8 @@
 
 enum { MG_LEVELS_MAX = 12, MG_DIMS = 3, MG_X = 0, MG_Y = 1, MG_Z = 2 };
 
-/* The shape of a block: interior points, and the strides of y and z in elements (x is contiguous). */
+/* The shape of a block: interior points, and the strides of y and z in elements (x is contiguous).
+ */
 struct mg_shape {
     int n[MG_DIMS];
     ptrdiff_t row, plane;

@@ -6,7 +6,8 @@ enum { TAG_BELOW = 21, TAG_ABOVE = 22 };
 
 static void shape_set(struct mg_shape *s, int nx, int ny, int nz)
 {
-    *s = (struct mg_shape){.n = {nx, ny, nz}, .row = nx + 2, .plane = (ptrdiff_t)(nx + 2) * (ny + 2)};
+    *s = (struct mg_shape){
+        .n = {nx, ny, nz}, .row = nx + 2, .plane = (ptrdiff_t)(nx + 2) * (ny + 2)};
     s->points = (size_t)s->plane * ((size_t)nz + 2);
 }
 
@@ -27,7 +28,8 @@ static void topology_create(int nranks, struct mg_topology *t)
     }
 }
 
-/* The halo layers of x and y are included in the faces of later dimensions: corners travel along. */
+/* The halo layers of x and y are included in the faces of later dimensions: corners travel along.
+ */
 static void level_create(const struct mg_topology *t, int side, bool whole, struct mg_level *level)
 {
     int n[MG_DIMS];
@@ -81,8 +83,9 @@ void mg_hierarchy_free(struct mg_hierarchy *h)
         MPI_Type_free(&level->z_face);
     }
     if (h->gathered)
-        npb_free(h->gathered, (size_t)h->topology.nranks * (size_t)h->piece.n[MG_X] *
-                                  (size_t)h->piece.n[MG_Y] * (size_t)h->piece.n[MG_Z],
+        npb_free(h->gathered,
+                 (size_t)h->topology.nranks * (size_t)h->piece.n[MG_X] * (size_t)h->piece.n[MG_Y] *
+                     (size_t)h->piece.n[MG_Z],
                  sizeof(double));
     MPI_Comm_free(&h->topology.cart);
 }

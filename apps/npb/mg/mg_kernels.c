@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 
-/* The nine rows of x around row (j, k), named by their place in (y, z): c centre, b below, a above. */
+/* The nine rows of x around row (j, k), named by their place in (y, z): c centre, b below, a above.
+ */
 struct rows {
     const double *cc, *bc, *ac, *cb, *ca, *bb, *ab, *ba, *aa;
 };
@@ -23,8 +24,8 @@ static struct rows rows_at(const struct mg_shape *s, const double *data, ptrdiff
     };
 }
 
-/* For x from first to last: the sums of the four rows that share a face with the centre row, and of the
- * four that share an edge. */
+/* For x from first to last: the sums of the four rows that share a face with the centre row, and of
+ * the four that share an edge. */
 static inline void sum_rows(const struct rows *rows, int first, int last, double *restrict faces,
                             double *restrict edges)
 {
