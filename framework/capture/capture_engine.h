@@ -1,0 +1,110 @@
+/* The capture engine: takes the upper half of this process into an image, and puts it back.
+ *
+ * Upper half = every mapping below DV_SPLIT, every descriptor below `lower_fd_base`, and what the
+ * kernel keeps for the main thread (signal mask, timers, working directory ...). Everything here
+ * runs in the lower half, on the application's main thread, with the lower thread pointer, and
+ * allocates from the lower half's heap only. Signal dispositions, the thread id, the break and the
+ * gate's own fields are the caller's (framework/rank).
+ *
+ *      capture                                       restore, in a new process
+ *        dv_capture_check                              dv_image_reader_open
+ *        dv_capture_take -> writer                     dv_restore_memory
+ *          (another thread:                            ... the caller refreshes the gate page and
+ *           dv_image_writer_commit)                        sets the break ...
+ *        strategy->ops->committed | aborted            dv_restore_process
+ *                                                      dv_capture_arm, then resume
+ *
+ * The upper half's contents are not changed by a capture, whether it succeeds or fails. Failures
+ * are reported once, here (common/fail.h); the text is in dv_why(). DV_ERR_REFUSED is not logged:
+ * it is an answer ("cannot checkpoint now: ..."), which the caller hands on.
+ *
+ * dv_capture_take works on a stack of its own: the application's may be a small signal stack. */
+#ifndef DV_CAPTURE_ENGINE_H
+#define DV_CAPTURE_ENGINE_H
+
+#include "image/image.h"
+
+#include <dejavu/capture.h>
+#include <dejavu/status.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Which open file a descriptor refers to, for telling inherited descriptors apart. */
+struct dv_fd_identity {
+    uint64_t dev, ino, rdev;
+    uint32_t mode;    /* st_mode */
+    uint32_t present; /* 0: the descriptor was closed */
+};
+#define DV_STDIO_COUNT 3
+
+/* Read the identity of one descriptor; `present` is 0 if it is closed. For 0, 1, 2 at launch, before
+ * the application runs. */
+void dv_fd_identity_read(int fd, struct dv_fd_identity *identity);
+
+/* Remember the soft resource limits as the launcher (and the lower half) left them, so that a
+ * capture can tell which the application has changed. Once, before the application runs; in a
+ * process that will restore, before dv_restore_process. */
+void dv_capture_launched(void);
+
+struct dv_capture_request {
+    uint64_t epoch;
+    const char *directory; /* exists, absolute */
+    const char *name;      /* "rank-3.dvi" */
+    const char *recycle;   /* path of an old image whose blocks may be overwritten, or NULL */
+    const struct dv_image_identity *identity;
+    struct dv_capture *strategy;
+    int lower_fd_base;
+    const struct dv_fd_identity *stdio; /* [DV_STDIO_COUNT], at launch */
+    /* The main thread's stack as the loader mapped it; pages far below `stack_pointer` in it are
+     * dead and left out. All 0: nothing is known to be dead. */
+    uint64_t stack_start, stack_end, stack_pointer;
+    /* The break, exact bytes; 0: as /proc/self/maps shows it (whole pages). */
+    uint64_t heap_start, heap_end;
+};
+
+struct dv_capture_timings {
+    uint64_t select_ns; /* listing regions and the strategy's select */
+    uint64_t write_ns;  /* writing sections and pages into the image, without making it durable */
+};
+
+/* Can this process be captured now? DV_ERR_REFUSED: `why` names the object ("descriptor 5 is a TCP
+ * socket ..."). Only looks. */
+enum dv_status dv_capture_check(int lower_fd_base, const struct dv_fd_identity *stdio, char *why,
+                                size_t why_bytes) DV_CHECKED;
+
+/* Capture. On success `*writer` is finished, to be given to dv_image_writer_commit (any thread) or
+ * dv_image_writer_abort; the strategy must then hear of committed or aborted. On failure nothing is
+ * left behind and the strategy's aborted() has been called if its select() was. Includes what
+ * dv_capture_check checks. */
+enum dv_status dv_capture_take(const struct dv_capture_request *request,
+                               struct dv_image_writer **writer, struct dv_image_stats *stats,
+                               struct dv_capture_timings *timings) DV_CHECKED;
+
+/* Bring a strategy to life: state allocated and filled from the options text ("key=value,...", may
+ * be NULL), init() called. Unknown name: DV_ERR_NOT_FOUND with a "did you mean". */
+enum dv_status dv_capture_open(const char *name, const char *options,
+                               struct dv_capture **strategy) DV_CHECKED;
+/* Tell the strategy to track the upper half as it is now. After open and after every restore. */
+enum dv_status dv_capture_arm(struct dv_capture *strategy) DV_CHECKED;
+void dv_capture_close(struct dv_capture *strategy); /* NULL is allowed */
+
+struct dv_restored {
+    uint64_t heap_start, heap_end; /* the break, exact bytes; both 0 if there was none */
+    uint64_t mapped_bytes, loaded_bytes;
+};
+
+/* Replace everything below DV_SPLIT by what the image holds. `threads`: how many threads may read.
+ * After a failure the upper half is in pieces and the process can only exit. */
+enum dv_status dv_restore_memory(struct dv_image_reader *image, unsigned threads,
+                                 struct dv_restored *out) DV_CHECKED;
+
+/* Descriptors, working directory, umask, signal stack, blocked and pending signals, robust list,
+ * name, limits, timers (last). `stdio`: the identities at this process's launch; its descriptors
+ * 0, 1 and 2 take the places of those that the captured process inherited. The signal mask becomes
+ * the captured one: the caller blocks what he cannot take yet afterwards, or restores the mask
+ * himself from `*mask` (64 bits, kernel layout) if that is not NULL; then it is left alone. */
+enum dv_status dv_restore_process(struct dv_image_reader *image, int lower_fd_base,
+                                  const struct dv_fd_identity *stdio, uint64_t *mask) DV_CHECKED;
+
+#endif
