@@ -139,9 +139,15 @@ struct dv_comm {
     uint64_t *received;   /* [peers] matched from p (completed receives and drained or Mprobed messages) */
     int errhandler;       /* virtual or predefined handle */
     struct dv_attribute *attributes;
-    void *topology;       /* comm.c: what to re-create (cart, graph, dist_graph), NULL if none */
+    void *topology;       /* topology.c: what to re-create (cart, graph, dist_graph), NULL if none */
+    struct dv_pairs *hints; /* info hints, as described for the last capture */
+    int foreign;          /* has members outside MPI_COMM_WORLD (spawned, connected, sessions): never rebuilt */
+    int lingering;        /* freed while operations were pending on some member: see comm_free.c */
     char text[MPI_MAX_OBJECT_NAME];
 };
+struct dv_pairs; /* info.c: keys and values */
+
+#include "mpi/handles.h"
 
 /* A message that was received before the application asked for it: drained at a checkpoint. FIFO per communicator. */
 struct dv_drained {
@@ -152,13 +158,59 @@ struct dv_drained {
 };
 
 /* Look up; NULL if the handle names no live object. MPI_COMM_WORLD and MPI_COMM_SELF have dv_comm objects too. */
-struct dv_comm *dv_comm_get(MPI_Comm comm);
-/* Real handles for the lower half; a predefined, null or unknown handle is returned unchanged. O(1). */
-MPI_Comm dv_comm_real(MPI_Comm comm);
-MPI_Group dv_group_real(MPI_Group group);
-MPI_Datatype dv_datatype_real(MPI_Datatype type);
-MPI_Op dv_op_real(MPI_Op op);
-MPI_Info dv_info_real(MPI_Info info);
+static inline struct dv_comm *dv_comm_get(MPI_Comm comm)
+{
+    if (comm == MPI_COMM_WORLD)
+        return dv_world;
+    if (comm == MPI_COMM_SELF)
+        return dv_self;
+    return (struct dv_comm *)dv_object_find(comm, DV_KIND_COMM);
+}
+
+/* Real handles for the lower half; a predefined or null handle is returned unchanged, a virtual one that names no live
+ * object becomes one that the real library rejects. O(1). */
+static inline MPI_Comm dv_comm_real(MPI_Comm comm)
+{
+    return dv_real_of(comm, DV_KIND_COMM);
+}
+static inline MPI_Group dv_group_real(MPI_Group group)
+{
+    return dv_real_of(group, DV_KIND_GROUP);
+}
+static inline MPI_Datatype dv_datatype_real(MPI_Datatype type)
+{
+    return dv_real_of(type, DV_KIND_DATATYPE);
+}
+static inline MPI_Op dv_op_real(MPI_Op op)
+{
+    return dv_real_of(op, DV_KIND_OP);
+}
+static inline MPI_Info dv_info_real(MPI_Info info)
+{
+    return dv_real_of(info, DV_KIND_INFO);
+}
+/* How many ranks a message or collective on the communicator can address: remote group if it has one. */
+static inline int dv_comm_peers(const struct dv_comm *comm)
+{
+    return comm == NULL ? 0 : comm->remote_size > 0 ? comm->remote_size : comm->size;
+}
+/* Real handles of an array, in arena memory (NULL if handles is NULL or n is 0); release with dv_datatypes_done. */
+MPI_Datatype *dv_datatypes_real(const MPI_Datatype *types, size_t n);
+void dv_datatypes_done(MPI_Datatype *real, size_t n);
+/* Number of neighbours of a communicator with a topology: sources (out = 0) or destinations (out = 1). */
+size_t dv_comm_neighbours(MPI_Comm comm, int out);
+/* Enter an object that the real library made; a predefined or null handle is returned unchanged. */
+MPI_Datatype dv_datatype_adopt(MPI_Datatype real);
+MPI_Group dv_group_adopt(MPI_Group real);
+MPI_Info dv_info_adopt(MPI_Info real);
+
+/* Any kind: a new object of `bytes` (>= sizeof(struct dv_object)), zeroed, with a handle and one reference; remove it
+ * from its table and free its memory; both take the tables' lock. */
+void *dv_object_new(enum dv_kind kind, size_t bytes);
+void dv_object_delete(struct dv_object *object, size_t bytes);
+/* Spin lock over the objects' tables, lists and reference counts; taken only under MPI_THREAD_MULTIPLE. */
+void dv_objects_lock(void);
+void dv_objects_unlock(void);
 /* Reverse, for callbacks: the virtual handle of a real one (predefined unchanged). Not O(1). */
 MPI_Datatype dv_datatype_virtual(MPI_Datatype real);
 /* References by pending operations; datatype handles may be predefined (then nothing happens). */
@@ -203,6 +255,16 @@ enum dv_status dv_objects_describe(char *why, size_t why_bytes);
 enum dv_status dv_objects_rebuild(char *why, size_t why_bytes);
 
 /* ---- requests (communication side) ------------------------------------------------------------------------------ */
+
+/* Written by the communication side, called by the objects side and the generated wrappers. */
+/* A real request of a kind that passes through (persistent collectives, RMA, files): enter it as a virtual request
+ * during whose life (until it is completed, or freed if `persistent`) checkpoints are refused. comm may be NULL. */
+MPI_Request dv_request_adopt(MPI_Request real, struct dv_comm *comm, const char *call, int persistent,
+                             const void *return_address);
+/* A real request of a non-blocking collective on comm (MPI_Comm_idup) after dv_collective_begin(comm, call, 0). */
+MPI_Request dv_request_adopt_collective(MPI_Request real, struct dv_comm *comm, const char *call);
+/* The last reference to a communicator is gone or it was rebuilt as empty: drop its drained messages. */
+void dv_comm_drop_drained(struct dv_comm *comm);
 
 /* After a restore, objects rebuilt: post pending receives again. */
 enum dv_status dv_requests_rebuild(char *why, size_t why_bytes);

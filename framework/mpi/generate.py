@@ -156,7 +156,8 @@ class Wrapper:
         if a.role in HANDLES:
             self.wrapped.append(f"*{a.name} = dv_{a.role}_adopt(*{a.name});")
         elif a.role == "request":
-            self.wrapped.append(f'*{a.name} = dv_request_adopt(*{a.name}, {self.comm}, "{self.f.name}", {caller});')
+            persistent = int("_init" in self.f.name)
+            self.wrapped.append(f'*{a.name} = dv_request_adopt(*{a.name}, {self.comm}, "{self.f.name}", {persistent}, {caller});')
         elif a.role in ("win", "file"):
             self.wrapped.append(f'dv_{a.role}_created(*{a.name}, {self.comm}, "{self.f.name}", {caller});')
         elif a.role == "handle":
