@@ -19,3 +19,15 @@ npb-$(1)_CFLAGS := $(NPB_CFLAGS)
 npb-$(1)_LIBS := npbcommon -lm
 endef
 $(foreach b,$(NPB_BENCHMARKS),$(eval $(call npb_program,$(b))))
+
+# The rules know C only: the Fortran test program has its own, and `make tests` builds it through TEST_EXTRA.
+MPIFORT := mpifort.mpich
+FFLAGS_release := -O2 -g
+FFLAGS_debug   := -O0 -g -fcheck=all
+DV_FFLAGS := -std=f2018 -Wall -Wextra -Wno-compare-reals $(or $(FFLAGS_$(VARIANT)),-O1 -g)
+
+TEST_EXTRA += $(O)/tests/heatf
+$(O)/tests/heatf: apps/fortran/heatf.f90 apps/module.mk
+	@mkdir -p $(@D) $(O)/obj/heatf
+	$(if $(V),,@echo "  FC      $<")
+	$(Q)$(MPIFORT) $(DV_FFLAGS) -J $(O)/obj/heatf $< -o $@

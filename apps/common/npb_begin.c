@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STATUS_USAGE = 2, ITERATIONS_MAX = 1000000000 };
+enum { STATUS_USAGE = 2, ITERATIONS_MAX = 100000000 };
 
 struct arguments {
     const char *class_text;
