@@ -92,6 +92,11 @@ enum dv_status dv_image_reader_load(struct dv_image_reader *reader, uint64_t sta
 enum dv_status dv_image_reader_verify(struct dv_image_reader *reader) DV_CHECKED;
 void dv_image_reader_close(struct dv_image_reader *reader);
 
+/* On tmpfs a committed image stays mapped in the process that wrote it, so that recycling it is fast. Give up such
+ * mappings of files that were removed meanwhile (they would keep their memory). Writers do so by themselves when they
+ * open and abort; call it, from any thread, when old epochs may have been pruned. */
+void dv_image_trim(void);
+
 /* Text of the last error on this thread, for messages to other processes. */
 const char *dv_image_why(void);
 

@@ -24,6 +24,7 @@ struct dv_manifest_rank {
 
 struct dv_manifest {
     uint64_t epoch;
+    uint64_t parent_epoch; /* 0: complete by itself; else that epoch is needed too, and prune keeps it */
     uint32_t ranks;
     int64_t committed_unix_ns;
     char strategy[128];
@@ -36,12 +37,13 @@ enum dv_status dv_manifest_write(const char *job, const struct dv_manifest *mani
 /* Read and check one epoch's manifest. DV_ERR_NOT_FOUND: not committed. Free with dv_manifest_free. */
 enum dv_status dv_manifest_read(const char *job, uint64_t epoch, struct dv_manifest *manifest) DV_CHECKED;
 void dv_manifest_free(struct dv_manifest *manifest);
-/* All committed epochs, ascending; free(*epochs). */
+/* All committed epochs whose manifests are sound, ascending; free(*epochs). Damaged ones are reported and left out. */
 enum dv_status dv_manifest_list(const char *job, uint64_t **epochs, size_t *count) DV_CHECKED;
 /* Check an epoch's images against the manifest. `deep`: every data block too. */
 enum dv_status dv_manifest_verify(const char *job, uint64_t epoch, int deep) DV_CHECKED;
 /* Remove committed epochs but the newest `keep`, and everything that was never committed (only call when no rank is
- * writing). Old images go to JOB/spare for recycling, one per rank. */
+ * writing). Old images go to JOB/spare for recycling, one per rank. Parents of what is kept are kept, and so is a
+ * damaged manifest newer than the oldest epoch kept. A kill at any point loses no epoch that should be kept. */
 enum dv_status dv_manifest_prune(const char *job, unsigned keep) DV_CHECKED;
 
 #endif

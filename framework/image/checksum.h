@@ -1,0 +1,21 @@
+/* Checksums and zero pages at memory speed: the widest vectors that the processor has, chosen at
+ * the first call. Any thread; no state. */
+#ifndef DV_IMAGE_CHECKSUM_H
+#define DV_IMAGE_CHECKSUM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* XXH3-64, seed 0. */
+uint64_t dv_checksum64(const void *bytes, size_t length);
+/* Does the 4 KiB page hold zeros only? */
+int dv_page_is_zero(const void *page);
+/* Which variant is in use: "avx512", "avx2", "sse2" (for records). */
+const char *dv_checksum_variant(void);
+
+/* The variants, for tests; call only what the processor has. */
+uint64_t dv_checksum64_avx512(const void *bytes, size_t length);
+uint64_t dv_checksum64_avx2(const void *bytes, size_t length);
+uint64_t dv_checksum64_sse2(const void *bytes, size_t length);
+
+#endif
