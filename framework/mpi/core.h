@@ -7,7 +7,11 @@
  * Virtual handles: an MPI handle that the application holds is never the real library's, except for predefined ones
  * (MPI_COMM_WORLD, MPI_INT, MPI_SUM, ...: MPICH's constants, equal in both halves). A virtual handle is
  * `DV_HANDLE(kind, index)`: MPICH's "direct" handle pattern with an index into the kind's table, so that it looks like
- * a handle of the right kind to everybody (C, Fortran) and is never mistaken for a null or predefined one. */
+ * a handle of the right kind to everybody (C, Fortran) and is never mistaken for a null or predefined one.
+ *
+ * Who defines what: the communication side (p2p, requests, non-blocking collectives, safe_point.c, cut and drain)
+ * defines dv_safe_point, struct dv_upper's contents, dv_collective_begin, dv_request_*, dv_comm_drop_drained,
+ * dv_requests_*; the objects side everything else, dv_thread_attach, dv_is_main and dv_in_mpi included (init.c). */
 #ifndef DV_MPI_CORE_H
 #define DV_MPI_CORE_H
 
@@ -67,6 +71,11 @@ static inline uint64_t dv_lower_fs_get(void)
 extern volatile uint32_t dv_in_mpi;
 extern __thread int dv_is_main __attribute__((tls_model("initial-exec")));
 
+extern const struct dv_upper dv_upper; /* safe_point.c; init.c's constructor puts it into the gate */
+/* safe_point.c: the job's protocol strategy (DV_GATE->protocol, protocol_options) is to be found and initialised; called
+ * by MPI_Init after the real one and dv_world exist. Says why and returns an error if there is no such strategy. */
+enum dv_status dv_protocol_start(void);
+void dv_protocol_stop(void); /* at MPI_Finalize, before the real one */
 void dv_safe_point(void); /* safe_point.c: answers the lower half's request, may capture, may come back restored */
 
 static inline void dv_mpi_enter(const char *call)
