@@ -117,13 +117,21 @@ struct dv_gate {
     char protocol[64], protocol_options[448];
     /* vdso functions of this process, refreshed at every restore; the resident's vdso image jumps through these. */
     void *vdso_clock_gettime, *vdso_gettimeofday, *vdso_time, *vdso_getcpu, *vdso_clock_getres;
+    uint64_t stack_start, stack_end; /* the main thread's stack as the loader mapped it */
     uint64_t tid_address; /* what the upper libc gave to set_tid_address: its cached thread id */
     char program[512];    /* absolute path of the application, what /proc/self/exe should say */
     struct dv_sigaction signals[DV_SIGNALS];
+    volatile uint32_t vdso_depth; /* application signal handlers that interrupted the real vdso */
+    /* What the main thread was blocked in when the agent looked just before it signalled; number -1: not blocked. */
+    struct {
+        int64_t number;
+        uint64_t arg0, arg1, sp, ip;
+    } blocked;
     /* The interrupted sleep that is being continued (see resident.c). */
-    struct timespec sleep_request;
+    struct timespec sleep_request, sleep_remaining;
     uint64_t sleep_ip, sleep_sp, sleep_number;
-    int64_t sleep_deadline_ns;
+    int64_t sleep_deadline_ns; /* CLOCK_MONOTONIC; a restore moves it by the difference of the clocks */
+    int64_t captured_ns;       /* CLOCK_MONOTONIC when this state was captured */
 };
 
 #define DV_GATE_MAGIC 0x4547415655464a44ull

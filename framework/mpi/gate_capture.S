@@ -1,2 +1,2 @@
-/* gate/capture.S under a name of its own: gate/capture.c has the same object file name. */
-#include "gate/capture.S"
+/* gate/entry.S under a name of its own: gate/capture.c has the same object file name. */
+#include "gate/entry.S"

@@ -1,0 +1,2 @@
+#include "rank/rank.h"
+int dv_doctor(void) { return 0; }

@@ -1,0 +1,353 @@
+/* Where memory may be placed: above the split for the lower half, below it for the upper half.
+ *
+ * The kernel places every mapping of the upper half just below the split by itself, because all gaps above are reserved.
+ * The lower half's own mmap, mremap, munmap, brk, shmat and shmdt are answered by the placement thread through a seccomp
+ * user notification: it places them inside the reservation and turns what is released back into reservation. The filter
+ * looks at the system call's number first, so that all other calls stay in the kernel's always-allow bitmap, and then at
+ * the instruction pointer. Calls from the exempt page (raw.S) go through.
+ *
+ * Some calls of the upper half are answered here too, because they must not have their plain effect: rt_sigaction (the
+ * resident stands before every handler), readlink of /proc/self/exe (it would name dejavu-rank); two are only looked at:
+ * set_tid_address (where libc caches the thread id), exit_group (the application ends by itself).
+ *
+ * The placement thread makes system calls from the exempt page only, takes no lock, allocates nothing. A forked child is
+ * told apart by its process id and left alone. Sources: seccomp(2), seccomp_unotify(2). */
+#include "rank/placement.h"
+#include "rank/rank.h"
+#include "rank/raw.h"
+
+#include <dejavu/log.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/shm.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#ifndef SECCOMP_FILTER_FLAG_TSYNC_ESRCH
+#define SECCOMP_FILTER_FLAG_TSYNC_ESRCH (1UL << 4)
+#endif
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+#define PAGE 4096ul
+#define ATTACHMENTS 256
+
+static struct {
+    uint64_t next, end; /* the part of the reservation not handed out yet */
+    uint64_t lower_break;
+    pid_t pid;
+    int listener;
+    atomic_int ready;
+    struct {
+        uint64_t address, bytes;
+    } attachment[ATTACHMENTS]; /* System V segments of the lower half */
+} place;
+
+static uint64_t page_up(uint64_t bytes)
+{
+    return (bytes + PAGE - 1) & ~(PAGE - 1);
+}
+
+static uint64_t hand_out(uint64_t bytes)
+{
+    /* Whole 2 MiB steps, so that big buffers of the lower half can have huge pages. */
+    uint64_t step = bytes >= (2u << 20) ? (2u << 20) : PAGE;
+    uint64_t start = (place.next + step - 1) & ~(step - 1);
+    if (start + bytes > place.end)
+        return 0;
+    place.next = start + page_up(bytes);
+    return start;
+}
+
+static long reserve(uint64_t start, uint64_t bytes)
+{
+    return DV_RAW(SYS_mmap, start, page_up(bytes), PROT_NONE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
+/* ---- the lower half's calls -------------------------------------------------------------------------------------- */
+
+static long lower_mmap(const __u64 *args)
+{
+    if (args[1] == 0)
+        return -EINVAL;
+    uint64_t at = hand_out(args[1]);
+    if (at == 0)
+        return -ENOMEM;
+    return DV_RAW(SYS_mmap, at, args[1], args[2], (args[3] & ~(uint64_t)MAP_FIXED_NOREPLACE) | MAP_FIXED, args[4],
+                  args[5]);
+}
+
+static long lower_munmap(const __u64 *args)
+{
+    if (args[0] < DV_SPLIT)
+        return DV_RAW(SYS_munmap, args[0], args[1]);
+    if ((args[0] & (PAGE - 1)) != 0 || args[1] == 0)
+        return -EINVAL;
+    long at = reserve(args[0], args[1]);
+    return at < 0 ? at : 0;
+}
+
+static long lower_mremap(const __u64 *args)
+{
+    uint64_t old = page_up(args[1]), new = page_up(args[2]);
+    if ((args[3] & MREMAP_FIXED) != 0 || new <= old) {
+        long at = DV_RAW(SYS_mremap, args[0], args[1], args[2], args[3], args[4]);
+        if (at == (long)args[0] && new < old)
+            reserve(args[0] + new, old - new);
+        return at;
+    }
+    if ((args[3] & MREMAP_MAYMOVE) == 0)
+        return -ENOMEM;
+    uint64_t to = hand_out(new);
+    if (to == 0)
+        return -ENOMEM;
+    long at = DV_RAW(SYS_mremap, args[0], old, new, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+    if (at >= 0)
+        reserve(args[0], old);
+    return at;
+}
+
+static long lower_shmat(const __u64 *args)
+{
+    if (args[1] != 0)
+        return DV_RAW(SYS_shmat, args[0], args[1], args[2]);
+    struct shmid_ds info;
+    long ret = DV_RAW(SYS_shmctl, args[0], IPC_STAT, &info);
+    if (ret < 0)
+        return ret;
+    size_t slot = 0;
+    while (slot < ATTACHMENTS && place.attachment[slot].address != 0)
+        slot++;
+    uint64_t at = slot < ATTACHMENTS ? hand_out(info.shm_segsz) : 0;
+    if (at == 0)
+        return -ENOMEM;
+    ret = DV_RAW(SYS_shmat, args[0], at, args[2] | SHM_REMAP);
+    if (ret >= 0) {
+        place.attachment[slot].address = at;
+        place.attachment[slot].bytes = info.shm_segsz;
+    }
+    return ret;
+}
+
+static long lower_shmdt(const __u64 *args)
+{
+    long ret = DV_RAW(SYS_shmdt, args[0]);
+    for (size_t i = 0; ret == 0 && i < ATTACHMENTS; i++)
+        if (place.attachment[i].address == args[0]) {
+            reserve(args[0], place.attachment[i].bytes);
+            place.attachment[i].address = 0;
+        }
+    return ret;
+}
+
+static long lower_call(const struct seccomp_data *call)
+{
+    switch (call->nr) {
+    case SYS_mmap:
+        return lower_mmap(call->args);
+    case SYS_munmap:
+        return lower_munmap(call->args);
+    case SYS_mremap:
+        return lower_mremap(call->args);
+    case SYS_shmat:
+        return lower_shmat(call->args);
+    case SYS_shmdt:
+        return lower_shmdt(call->args);
+    default: /* brk: the lower half must never move it; its malloc then takes mmap */
+        return (long)place.lower_break;
+    }
+}
+
+/* ---- the upper half's calls -------------------------------------------------------------------------------------- */
+
+#define CONTINUE 1 /* let the kernel do the call itself */
+
+long dv_place_read(void *to, uint64_t from, size_t bytes)
+{
+    struct iovec local = {to, bytes}, remote = {(void *)from, bytes};
+    long got = DV_RAW(SYS_process_vm_readv, place.pid, &local, 1, &remote, 1, 0);
+    return got < 0 ? got : got == (long)bytes ? 0 : -EFAULT;
+}
+
+long dv_place_write(uint64_t to, const void *from, size_t bytes)
+{
+    struct iovec local = {(void *)from, bytes}, remote = {(void *)to, bytes};
+    long put = DV_RAW(SYS_process_vm_writev, place.pid, &local, 1, &remote, 1, 0);
+    return put < 0 ? put : put == (long)bytes ? 0 : -EFAULT;
+}
+
+/* readlink(/proc/self/exe) answers the application's own path. `skip`: arguments before the path. */
+static long upper_readlink(const __u64 *args, int skip, int64_t *value)
+{
+    static const char self[] = "/proc/self/exe";
+    char path[sizeof self];
+    if (dv_place_read(path, args[skip], sizeof path) != 0 || memcmp(path, self, sizeof self) != 0)
+        return CONTINUE;
+    size_t length = strlen(DV_GATE->program), room = args[skip + 2];
+    if ((int64_t)room <= 0)
+        return -EINVAL;
+    length = length < room ? length : room;
+    long ret = dv_place_write(args[skip + 1], DV_GATE->program, length);
+    *value = (int64_t)length;
+    return ret;
+}
+
+static long upper_call(const struct seccomp_notif *notif, int64_t *value)
+{
+    const __u64 *args = notif->data.args;
+    switch (notif->data.nr) {
+    case SYS_rt_sigaction:
+        return dv_signals_action(args[0], args[1], args[2], args[3]);
+    case SYS_readlink:
+        return upper_readlink(args, 0, value);
+    case SYS_readlinkat:
+        return upper_readlink(args, 1, value);
+    case SYS_set_tid_address:
+        if ((pid_t)notif->pid == place.pid)
+            DV_GATE->tid_address = args[0];
+        return CONTINUE;
+    case SYS_exit_group:
+        dv_agent_exiting((int)args[0]);
+        return CONTINUE;
+    default:
+        return CONTINUE;
+    }
+}
+
+/* ---- the thread --------------------------------------------------------------------------------------------------- */
+
+/* The notification's pid is a thread id of the caller; is it one of this process? */
+static int is_ours(pid_t tid)
+{
+    return tid == place.pid || DV_RAW(SYS_tgkill, place.pid, tid, 0) == 0;
+}
+
+static void answer(const struct seccomp_notif *notif)
+{
+    struct seccomp_notif_resp response = {.id = notif->id};
+    int64_t value = 0;
+    long ret;
+    if (!is_ours((pid_t)notif->pid))
+        ret = CONTINUE;
+    else if (notif->data.instruction_pointer >= DV_SPLIT) {
+        ret = lower_call(&notif->data);
+        value = ret;
+        ret = ret < 0 && ret > -4096 ? ret : 0;
+    } else
+        ret = upper_call(notif, &value);
+    if (ret == CONTINUE)
+        response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    else if (ret < 0)
+        response.error = (int)ret;
+    else
+        response.val = value;
+    DV_RAW(SYS_ioctl, place.listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+}
+
+static void *placement_thread(void *unused)
+{
+    (void)unused;
+    while (atomic_load(&place.ready) == 0)
+        DV_RAW(SYS_sched_yield);
+    for (;;) {
+        struct seccomp_notif notif;
+        memset(&notif, 0, sizeof notif);
+        long ret = DV_RAW(SYS_ioctl, place.listener, SECCOMP_IOCTL_NOTIF_RECV, &notif);
+        if (ret == 0)
+            answer(&notif);
+        else if (ret != -EINTR && ret != -ENOENT)
+            return NULL;
+    }
+}
+
+/* ---- the filter --------------------------------------------------------------------------------------------------- */
+
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (field))
+#define IF_EQUAL(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), (yes), (no))
+#define IF_AT_LEAST(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (value), (yes), (no))
+#define IF_SET(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (value), (yes), (no))
+#define ANSWER(action) BPF_STMT(BPF_RET | BPF_K, (action))
+#define FIELD(name) ((unsigned)offsetof(struct seccomp_data, name))
+
+static long install_filter(void)
+{
+    const uint64_t exempt = (uint64_t)dv_raw_start, exempt_end = (uint64_t)dv_raw_end;
+    /* Jump distances count instructions; the labels at the right say where they lead. */
+    struct sock_filter program[] = {
+        LOAD(FIELD(nr)),
+        IF_EQUAL(SYS_mmap, 11, 0),            /* -> lower */
+        IF_EQUAL(SYS_munmap, 10, 0),          /* -> lower */
+        IF_EQUAL(SYS_mremap, 9, 0),           /* -> lower */
+        IF_EQUAL(SYS_brk, 8, 0),              /* -> lower */
+        IF_EQUAL(SYS_shmat, 7, 0),            /* -> lower */
+        IF_EQUAL(SYS_shmdt, 6, 0),            /* -> lower */
+        IF_EQUAL(SYS_rt_sigaction, 17, 0),    /* -> upper */
+        IF_EQUAL(SYS_readlink, 16, 0),        /* -> upper */
+        IF_EQUAL(SYS_readlinkat, 15, 0),      /* -> upper */
+        IF_EQUAL(SYS_set_tid_address, 14, 0), /* -> upper */
+        IF_EQUAL(SYS_exit_group, 13, 0),      /* -> upper */
+        ANSWER(SECCOMP_RET_ALLOW),
+        /* lower: from above the split and not exempt; mmap only without MAP_FIXED */
+        LOAD(FIELD(instruction_pointer) + 4),
+        IF_AT_LEAST(DV_SPLIT >> 32, 0, 9), /* -> allow */
+        IF_EQUAL((uint32_t)(exempt >> 32), 0, 3),
+        LOAD(FIELD(instruction_pointer)),
+        IF_AT_LEAST((uint32_t)exempt, 0, 1),
+        IF_AT_LEAST((uint32_t)exempt_end + 1, 0, 5), /* exempt -> allow */
+        LOAD(FIELD(nr)),
+        IF_EQUAL(SYS_mmap, 0, 2),
+        LOAD(FIELD(args[3])),
+        IF_SET(MAP_FIXED, 1, 0), /* -> allow */
+        ANSWER(SECCOMP_RET_USER_NOTIF),
+        ANSWER(SECCOMP_RET_ALLOW),
+        /* upper: from below the split */
+        LOAD(FIELD(instruction_pointer) + 4),
+        IF_AT_LEAST(DV_SPLIT >> 32, 0, 1),
+        ANSWER(SECCOMP_RET_ALLOW),
+        ANSWER(SECCOMP_RET_USER_NOTIF),
+    };
+    struct sock_fprog filter = {sizeof program / sizeof *program, program};
+    unsigned long flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_NEW_LISTENER |
+                          SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return -errno;
+    long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &filter);
+    if (fd < 0 && errno == EINVAL) /* before Linux 5.19 */
+        fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
+    return fd < 0 ? -errno : fd;
+}
+
+enum dv_status dv_placement_start(uint64_t start, uint64_t end)
+{
+    place.next = start;
+    place.end = end;
+    place.pid = getpid();
+    place.lower_break = (uint64_t)syscall(SYS_brk, 0);
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, placement_thread, NULL);
+    if (error != 0) {
+        dv_error("placement", "cannot start the placement thread: %s", strerror(error));
+        return DV_ERR_SYSTEM;
+    }
+    long fd = install_filter();
+    if (fd < 0) {
+        dv_error("placement", "cannot install the seccomp filter: %s (run `dejavu doctor`)", strerror((int)-fd));
+        return DV_ERR_SYSTEM;
+    }
+    place.listener = dv_lower_fd((int)fd);
+    atomic_store(&place.ready, 1);
+    return DV_OK;
+}

@@ -1,0 +1,12 @@
+/* Memory of this process, read and written by the placement thread without faulting on bad addresses.
+ * Return 0 or -errno. */
+#ifndef DV_RANK_PLACEMENT_H
+#define DV_RANK_PLACEMENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+long dv_place_read(void *to, uint64_t from, size_t bytes);
+long dv_place_write(uint64_t to, const void *from, size_t bytes);
+
+#endif

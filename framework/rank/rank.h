@@ -1,0 +1,126 @@
+/* dejavu-rank: the lower half. What its parts share.
+ *
+ *      main.c        options; first start or restore        placement.c   where memory of both halves may be placed
+ *      split.c       the address-space split                elf.c         symbols of mapped ELF images
+ *      loader.c      maps the application                   resident.c    maps the resident, fills the gate page
+ *      signals.c     dispositions, the parking signal       threads.c     lower threads; thread pointers for upper ones
+ *      lower_fds.c   keeps our descriptors high             agent.c       talks to the supervisor, stops the main thread
+ *      lower.c       struct dv_lower                        restore.c     from an image back into the application
+ *      doctor.c      does all this work on this host?       mpi_calls.c   bounded blocking MPI calls
+ */
+#ifndef DV_RANK_RANK_H
+#define DV_RANK_RANK_H
+
+#include "capture/capture_engine.h"
+#include "gate/gate.h"
+
+#include <dejavu/capture.h>
+#include <dejavu/status.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct dv_rank_options {
+    const char *job; /* NULL: attached without a supervisor */
+    const char *host;
+    unsigned port, incarnation;
+    uint64_t restore_epoch; /* 0: first start */
+    const char *capture, *capture_options, *protocol, *protocol_options;
+    const char *argv0;
+    char **program; /* program, arguments, NULL */
+};
+
+struct dv_rank {
+    struct dv_rank_options options;
+    int rank, size; /* from the launcher */
+    int lower_fd_base;
+    uint64_t stack_start, stack_end; /* of the upper half's main thread */
+    uint64_t stack_limit; /* RLIMIT_STACK as the application should have it */
+    struct dv_fd_identity stdio[DV_STDIO_COUNT];
+    struct dv_capture *capture;
+    char program[512];
+    uint8_t program_digest[16];
+    /* Restore phases, reported once the upper half runs again. */
+    uint64_t started_ns, split_ns, mpi_init_ns, read_ns, rebuild_ns;
+};
+extern struct dv_rank dv_rank;
+
+/* ---- split.c ---- */
+/* Restart under a sane stack limit if the kernel would lay the process out below the split (ulimit -s unlimited). */
+void dv_split_prepare(char **argv);
+/* Reserve all gaps above the split, move the break below it, start steering the lower half's placements. */
+enum dv_status dv_split_enter(void) DV_CHECKED;
+/* Set the upper half's break to [DV_BREAK_BASE, end). */
+enum dv_status dv_break_set(uint64_t end) DV_CHECKED;
+
+/* ---- placement.c ---- */
+/* Install the filter and start the placement thread; [start, end) is reserved and may be handed out. */
+enum dv_status dv_placement_start(uint64_t start, uint64_t end) DV_CHECKED;
+
+/* ---- elf.c ---- */
+/* Address of a dynamic symbol of the ELF image mapped at `base`; 0 if absent. */
+uint64_t dv_elf_symbol(uint64_t base, const char *name);
+
+/* ---- resident.c ---- */
+enum dv_status dv_resident_map(void) DV_CHECKED;
+/* The lower half's part of the gate page: at start and after every restore. */
+void dv_gate_fill(void);
+extern uint64_t dv_resident_park_address, dv_resident_deliver_address, dv_resident_restorer_address;
+
+/* ---- signals.c ---- */
+void dv_signals_start(void);   /* first start: note what was inherited, install the parking signal */
+void dv_signals_restore(void); /* from the gate page's table */
+/* rt_sigaction of the upper half, on its behalf, in the placement thread. Returns 0 or -errno. */
+long dv_signals_action(uint64_t sig, uint64_t act, uint64_t oact, uint64_t set_bytes);
+
+/* ---- loader.c ---- */
+struct dv_loaded {
+    uint64_t entry, stack_pointer;
+};
+enum dv_status dv_loader_load(struct dv_loaded *loaded) DV_CHECKED;
+
+/* ---- threads.c ---- */
+enum dv_status dv_threads_start(void) DV_CHECKED;
+uint64_t dv_threads_pointer(void); /* dv_lower.thread_pointer */
+/* Kernel ids of threads that are neither the main thread nor the lower half's. */
+size_t dv_threads_upper(int *tids, size_t max);
+
+/* ---- lower_fds.c ---- */
+void dv_lower_fds_start(void);
+/* Move a descriptor of ours up; returns its new number (or the old one if that fails). */
+int dv_lower_fd(int fd);
+
+/* ---- lower.c, thunk.c ---- */
+extern const struct dv_lower dv_lower;
+void *dv_thunk(uint32_t index, void *function);
+
+/* ---- agent.c ---- */
+enum dv_status dv_agent_connect(void) DV_CHECKED; /* no threads yet */
+enum dv_status dv_agent_start(void) DV_CHECKED;
+uint64_t dv_agent_stop_epoch(void);
+enum dv_cut_verdict dv_agent_cut_wait(uint64_t epoch, const struct dv_cut_entry *entries, size_t count);
+int dv_agent_aborted(uint64_t epoch);
+void dv_agent_refuse(uint64_t epoch, enum dv_status status, const char *reason);
+void dv_agent_record(const char *what, uint64_t value);
+int dv_agent_capture(uint64_t epoch);
+void dv_agent_exiting(int status);
+/* The restore cannot be done: tell the supervisor why. */
+void dv_agent_restore_failed(uint64_t epoch, enum dv_status status, const char *reason);
+
+/* ---- restore.c ---- */
+/* Rebuild the upper half from its image and go on there. Returns only on failure. */
+enum dv_status dv_restore_run(void) DV_CHECKED;
+
+/* ---- identity.c ---- */
+struct dv_image_identity;
+void dv_identity_fill(struct dv_image_identity *identity, uint64_t epoch);
+/* Digest of the program file, into dv_rank; before the first identity is filled. */
+enum dv_status dv_identity_program(void) DV_CHECKED;
+enum dv_status dv_identity_check(const struct dv_image_identity *identity, char *why, size_t why_bytes) DV_CHECKED;
+
+int dv_doctor(void);
+
+/* Jump into a freshly loaded upper half; start.S. */
+void dv_start_upper(uint64_t entry, uint64_t stack_pointer) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,244 @@
+/* The resident: the little of DejaVu that lives in the upper half of every program, MPI or not.
+ *
+ * It is shaped like a vdso, and is given to the application as one (AT_SYSINFO_EHDR), so that libc's time functions jump
+ * through pointers which each restore refreshes, and nothing in the application caches the address of the real vdso.
+ * It also holds the code that the kernel enters on signals, which must be at the same address after a restore:
+ *
+ *   dv_resident_park        handler of the parking signal: brings the main thread to a safe point
+ *   dv_resident_deliver     stands before every handler of the application: gives it the upper thread pointer when the
+ *                           signal arrived while the thread was in the lower half
+ *   dv_resident_restorer    sa_restorer of the parking signal
+ *
+ * Freestanding: no libc, no relocations, no data of its own; all state is in the gate page. Thread context: any upper
+ * thread, asynchronously. */
+#include "gate/gate.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/time.h>
+#include <sys/types.h>
+#include <ucontext.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+static long syscall3(long number, uint64_t a, uint64_t b, uint64_t c)
+{
+    long ret;
+    __asm__ volatile("syscall" : "=a"(ret) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+    return ret;
+}
+
+/* ---- the vdso's functions -------------------------------------------------------------------------------------- */
+
+EXPORT int __vdso_clock_gettime(clockid_t clock, struct timespec *time);
+EXPORT int __vdso_gettimeofday(struct timeval *time, void *zone);
+EXPORT time_t __vdso_time(time_t *time);
+EXPORT long __vdso_getcpu(unsigned *cpu, unsigned *node, void *cache);
+EXPORT int __vdso_clock_getres(clockid_t clock, struct timespec *resolution);
+EXPORT void dv_resident_park(int sig, siginfo_t *info, void *context);
+EXPORT void dv_resident_deliver(int sig, siginfo_t *info, void *context);
+EXPORT void dv_resident_restorer(void);
+
+int __vdso_clock_gettime(clockid_t clock, struct timespec *time)
+{
+    int (*real)(clockid_t, struct timespec *) = (int (*)(clockid_t, struct timespec *))DV_GATE->vdso_clock_gettime;
+    return real ? real(clock, time) : (int)syscall3(SYS_clock_gettime, (uint64_t)clock, (uint64_t)time, 0);
+}
+
+int __vdso_gettimeofday(struct timeval *time, void *zone)
+{
+    int (*real)(struct timeval *, void *) = (int (*)(struct timeval *, void *))DV_GATE->vdso_gettimeofday;
+    return real ? real(time, zone) : (int)syscall3(SYS_gettimeofday, (uint64_t)time, (uint64_t)zone, 0);
+}
+
+time_t __vdso_time(time_t *time)
+{
+    time_t (*real)(time_t *) = (time_t(*)(time_t *))DV_GATE->vdso_time;
+    return real ? real(time) : syscall3(SYS_time, (uint64_t)time, 0, 0);
+}
+
+long __vdso_getcpu(unsigned *cpu, unsigned *node, void *cache)
+{
+    long (*real)(unsigned *, unsigned *, void *) = (long (*)(unsigned *, unsigned *, void *))DV_GATE->vdso_getcpu;
+    return real ? real(cpu, node, cache) : syscall3(SYS_getcpu, (uint64_t)cpu, (uint64_t)node, 0);
+}
+
+int __vdso_clock_getres(clockid_t clock, struct timespec *resolution)
+{
+    int (*real)(clockid_t, struct timespec *) = (int (*)(clockid_t, struct timespec *))DV_GATE->vdso_clock_getres;
+    return real ? real(clock, resolution)
+                : (int)syscall3(SYS_clock_getres, (uint64_t)clock, (uint64_t)resolution, 0);
+}
+
+/* ---- system calls that the parking signal interrupted ------------------------------------------------------------ */
+
+/* A handler makes the kernel end some system calls with EINTR whatever SA_RESTART says (signal(7)). The application
+ * would not have seen that, so the call is made again: rip back onto the `syscall` instruction, rax its number. */
+
+static int64_t now_ns(void)
+{
+    struct timespec t;
+    syscall3(SYS_clock_gettime, CLOCK_MONOTONIC, (uint64_t)&t, 0);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* The number of the interrupted call, or -1: what the agent saw the thread blocked in just before the signal, else the
+ * `mov $number, %eax` right before the instruction. */
+static long interrupted_call(const greg_t *reg)
+{
+    const struct dv_gate *g = DV_GATE;
+    const unsigned char *ip = (const unsigned char *)reg[REG_RIP];
+    if (reg[REG_RAX] != -EINTR || ip[-2] != 0x0f || ip[-1] != 0x05)
+        return -1;
+    if (g->blocked.ip == (uint64_t)ip && g->blocked.sp == (uint64_t)reg[REG_RSP] &&
+        g->blocked.arg0 == (uint64_t)reg[REG_RDI] && g->blocked.arg1 == (uint64_t)reg[REG_RSI])
+        return g->blocked.number;
+    if (ip[-7] == 0xb8 && ip[-4] == 0 && ip[-3] == 0)
+        return ip[-6] | ip[-5] << 8;
+    return -1;
+}
+
+/* Relative sleeps: go on with what was left, which the kernel wrote to `rem`. With no `rem` it is given one, so that
+ * only the first interruption of a sleep may prolong it. */
+static void continue_sleep(greg_t *request, greg_t *remaining)
+{
+    struct dv_gate *g = DV_GATE;
+    if (*remaining != 0) {
+        g->sleep_request = *(struct timespec *)*remaining;
+        *request = (greg_t)&g->sleep_request;
+    } else {
+        g->sleep_remaining = *(struct timespec *)*request;
+        *remaining = (greg_t)&g->sleep_remaining;
+    }
+}
+
+/* Relative timeouts in milliseconds: the deadline is kept from the first interruption of the call on. */
+static void continue_timeout(greg_t *timeout_ms, const greg_t *reg, long number)
+{
+    struct dv_gate *g = DV_GATE;
+    if ((int)*timeout_ms <= 0)
+        return;
+    int64_t now = now_ns();
+    if (g->sleep_ip != (uint64_t)reg[REG_RIP] || g->sleep_sp != (uint64_t)reg[REG_RSP] ||
+        g->sleep_number != (uint64_t)number || g->sleep_deadline_ns <= 0) {
+        g->sleep_ip = (uint64_t)reg[REG_RIP];
+        g->sleep_sp = (uint64_t)reg[REG_RSP];
+        g->sleep_number = (uint64_t)number;
+        g->sleep_deadline_ns = now + (int64_t)(int)*timeout_ms * 1000000;
+        return;
+    }
+    int64_t left_ms = (g->sleep_deadline_ns - now + 999999) / 1000000;
+    *timeout_ms = left_ms > 0 ? left_ms : 0;
+}
+
+static void restart_call(greg_t *reg, long number)
+{
+    switch (number) {
+    case SYS_nanosleep:
+        continue_sleep(&reg[REG_RDI], &reg[REG_RSI]);
+        break;
+    case SYS_clock_nanosleep:
+        if ((reg[REG_RSI] & TIMER_ABSTIME) == 0)
+            continue_sleep(&reg[REG_RDX], &reg[REG_R10]);
+        break;
+    case SYS_poll:
+        continue_timeout(&reg[REG_RDX], reg, number);
+        break;
+    case SYS_epoll_wait:
+    case SYS_epoll_pwait:
+        continue_timeout(&reg[REG_R10], reg, number);
+        break;
+    default: /* select, ppoll: the kernel has updated the timeout; the others have none or an absolute one */
+        break;
+    }
+    reg[REG_RAX] = number;
+    reg[REG_RIP] -= 2;
+}
+
+/* ---- safe points ------------------------------------------------------------------------------------------------ */
+
+/* A program without MPI: the only counter is the phase, which it never leaves. */
+static void safe_point_without_mpi(void)
+{
+    struct dv_gate *g = DV_GATE;
+    struct dv_cut_entry phase = {DV_CUT_PHASE, 0};
+    enum dv_cut_verdict verdict = DV_CUT_ABORT;
+    uint64_t fs = dv_gate_enter(g->main_lower_fs);
+    uint64_t epoch = g->lower->stop_epoch();
+    if (epoch != 0)
+        verdict = g->lower->cut_wait(epoch, &phase, 1);
+    dv_gate_leave(fs);
+    if (epoch == 0 || verdict != DV_CUT_REACHED)
+        return;
+    if (dv_gate_capture(epoch) == DV_OUTCOME_RESTORED) {
+        fs = dv_gate_enter(g->main_lower_fs);
+        g->lower->record("rebuild_ns", 0);
+        dv_gate_leave(fs);
+    }
+}
+
+static int on_main_thread(void)
+{
+    return syscall3(SYS_gettid, 0, 0, 0) == syscall3(SYS_getpid, 0, 0, 0);
+}
+
+/* Libc's own use of the signal (setuid and friends tell all threads with it). */
+static void pass_on(int sig, siginfo_t *info, void *context)
+{
+    uint64_t handler = DV_GATE->signals[sig].handler;
+    if (handler > 1)
+        ((void (*)(int, siginfo_t *, void *))handler)(sig, info, context);
+}
+
+void dv_resident_park(int sig, siginfo_t *info, void *context)
+{
+    struct dv_gate *g = DV_GATE;
+    greg_t *reg = ((ucontext_t *)context)->uc_mcontext.gregs;
+    if (g->stop == 0 || info->si_code != SI_TKILL || !on_main_thread()) {
+        pass_on(sig, info, context);
+        return;
+    }
+    /* In the lower half, in the real vdso, or in MPI's wrappers: not here. A wrapper looks at `stop` when it ends; for
+     * the rest the agent signals again. */
+    if (dv_fs_get() >= DV_SPLIT || (uint64_t)reg[REG_RIP] >= DV_SPLIT || g->vdso_depth != 0)
+        return;
+    if (g->upper != NULL && *g->upper->in_mpi != 0)
+        return;
+    long number = interrupted_call(reg);
+    if (g->upper != NULL)
+        g->upper->safe_point();
+    else
+        safe_point_without_mpi();
+    if (number >= 0)
+        restart_call(reg, number);
+}
+
+void dv_resident_deliver(int sig, siginfo_t *info, void *context)
+{
+    struct dv_gate *g = DV_GATE;
+    const greg_t *reg = ((ucontext_t *)context)->uc_mcontext.gregs;
+    struct dv_sigaction *action = &g->signals[sig];
+    uint64_t handler = action->handler;
+    if (action->flags & SA_RESETHAND)
+        action->handler = 0;
+    uint64_t fs = dv_fs_get();
+    if (fs >= DV_SPLIT)
+        dv_fs_set(*(uint64_t *)(fs + (uint64_t)g->upper_fs_offset));
+    int in_vdso = fs < DV_SPLIT && (uint64_t)reg[REG_RIP] >= DV_SPLIT;
+    if (in_vdso)
+        __atomic_add_fetch(&g->vdso_depth, 1, __ATOMIC_RELAXED);
+    if (handler > 1)
+        ((void (*)(int, siginfo_t *, void *))handler)(sig, info, context);
+    if (in_vdso)
+        __atomic_sub_fetch(&g->vdso_depth, 1, __ATOMIC_RELAXED);
+    if (fs >= DV_SPLIT)
+        dv_fs_set(fs);
+}
+
+__asm__(".text\n"
+        ".globl dv_resident_restorer\n"
+        ".type dv_resident_restorer, @function\n"
+        "dv_resident_restorer:\n"
+        "    mov $15, %eax\n"
+        "    syscall\n"
+        ".size dv_resident_restorer, . - dv_resident_restorer\n");
