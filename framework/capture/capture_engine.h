@@ -38,8 +38,8 @@ struct dv_fd_identity {
 };
 #define DV_STDIO_COUNT 3
 
-/* Read the identity of one descriptor; `present` is 0 if it is closed. For 0, 1, 2 at launch, before
- * the application runs. */
+/* Read the identity of one descriptor; `present` is 0 if it is closed. For 0, 1, 2 at launch,
+ * before the application runs. */
 void dv_fd_identity_read(int fd, struct dv_fd_identity *identity);
 
 /* Remember the soft resource limits as the launcher (and the lower half) left them, so that a

@@ -1,11 +1,10 @@
 /* The upper half's mappings, and which of their pages hold information.
  *
  *      /proc/self/maps            struct dv_maps
- *      00400000-00452000 r-xp ... -> { PRIVATE, READ|EXEC|FILE, data_end = end of the file's pages }
- *      100080000000-...   [heap]  -> { PRIVATE, READ|WRITE|HEAP }
- *      3ffff7c00000-...           -> { PRIVATE, READ|WRITE } split at the bounds of the main stack
- *      3fffff000000-400000021000 ---p -> clipped at DV_SPLIT
- *      4000...                    -> not ours
+ *      00400000-00452000 r-xp ... -> { PRIVATE, READ|EXEC|FILE, data_end = end of the file's pages
+ * } 100080000000-...   [heap]  -> { PRIVATE, READ|WRITE|HEAP } 3ffff7c00000-...           -> {
+ * PRIVATE, READ|WRITE } split at the bounds of the main stack 3fffff000000-400000021000 ---p ->
+ * clipped at DV_SPLIT 4000...                    -> not ours
  *
  * Lower half, main thread. A dv_maps owns its text; regions' paths point into it. */
 #ifndef DV_CAPTURE_REGIONS_H
@@ -45,7 +44,8 @@ enum dv_status dv_maps_mark_stack(struct dv_maps *maps, uint64_t start, uint64_t
 /* DV_ERR_REFUSED, with dv_why() naming it, if there is a mapping that cannot be captured. */
 enum dv_status dv_maps_check(const struct dv_maps *maps) DV_CHECKED;
 
-/* The end of what can be read: the region's end, or the end of the last page of the file it maps. */
+/* The end of what can be read: the region's end, or the end of the last page of the file it maps.
+ */
 uint64_t dv_region_data_end(const struct dv_region *region);
 
 /* dv_capture_core.populated. */

@@ -1,0 +1,330 @@
+/* Putting the upper half's memory back; see capture_engine.h. */
+#include "capture/capture_engine.h"
+#include "capture/memory_section.h"
+#include "capture/regions.h"
+#include "common/fail.h"
+#include "gate/gate.h"
+
+#include <dejavu/log.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HUGE_PAGE_BYTES (2u * 1024u * 1024u)
+#define COMPARE_BYTES (1024u * 1024u)
+
+/* One restoration under way. */
+struct restore {
+    struct dv_image_reader *image;
+    unsigned threads;
+    size_t run; /* first run of the image that may still matter: records and runs both ascend */
+    struct dv_restored result;
+};
+
+static void *address_of(uint64_t address)
+{
+    return (void *)(uintptr_t)address;
+}
+
+static int protection_of(const struct dv_memory_record *record)
+{
+    return (record->flags & DV_REGION_READ ? PROT_READ : 0) |
+           (record->flags & DV_REGION_WRITE ? PROT_WRITE : 0) |
+           (record->flags & DV_REGION_EXEC ? PROT_EXEC : 0);
+}
+
+static enum dv_status failed(const struct dv_memory_record *record, const char *what, int error)
+{
+    return dv_fail("capture", dv_status_from_errno(error), "cannot %s the mapping %llx-%llx %s: %s",
+                   what, (unsigned long long)record->start, (unsigned long long)record->end,
+                   record->path, strerror(error));
+}
+
+/* What the new process has below the boundary: at most what its loader prepared. */
+static enum dv_status clear_upper_half(void)
+{
+    struct dv_maps maps;
+    enum dv_status status = dv_maps_read(&maps);
+    if (status != DV_OK)
+        return status;
+    for (size_t i = 0; i < maps.count && status == DV_OK; i++) {
+        const struct dv_region *region = &maps.regions[i];
+        if (munmap(address_of(region->start), region->end - region->start) != 0)
+            status = dv_fail("capture", DV_ERR_SYSTEM, "cannot unmap %llx-%llx %s: %s",
+                             (unsigned long long)region->start, (unsigned long long)region->end,
+                             region->path, strerror(errno));
+    }
+    dv_maps_free(&maps);
+    return status;
+}
+
+/* Bytes of [start, end) that the image holds. Leaves r->run at the first run that ends behind
+ * `start`. */
+static uint64_t stored_bytes(struct restore *r, uint64_t start, uint64_t end)
+{
+    uint64_t address, length, stored = 0;
+    while (dv_image_reader_run(r->image, r->run, &address, &length) && address + length <= start)
+        r->run++;
+    for (size_t i = r->run; dv_image_reader_run(r->image, i, &address, &length); i++) {
+        if (address >= end)
+            break;
+        uint64_t from = address > start ? address : start;
+        uint64_t to = address + length < end ? address + length : end;
+        stored += to - from;
+    }
+    return stored;
+}
+
+/* Pages that the image does not hold are zero. */
+static void zero_gaps(const struct restore *r, uint64_t start, uint64_t end)
+{
+    uint64_t address, length;
+    for (size_t i = r->run; dv_image_reader_run(r->image, i, &address, &length); i++) {
+        if (address >= end)
+            break;
+        if (address > start)
+            memset(address_of(start), 0, address - start);
+        if (address + length > start)
+            start = address + length;
+    }
+    if (start < end)
+        memset(address_of(start), 0, end - start);
+}
+
+static enum dv_status map_at(const struct dv_memory_record *record, int protection, int flags,
+                             int fd, uint64_t offset)
+{
+    size_t length = record->end - record->start;
+    void *wanted = address_of(record->start);
+    void *got = mmap(wanted, length, protection, flags | MAP_FIXED_NOREPLACE, fd, (off_t)offset);
+    if (got == MAP_FAILED)
+        return failed(record, "make", errno);
+    if (got != wanted) {
+        munmap(got, length);
+        return failed(record, "make", EEXIST);
+    }
+    return DV_OK;
+}
+
+/* Large and mostly full: huge pages make filling it several times faster. Whole mappings only: a
+ * mapping in two pieces would behave differently under mremap. */
+static void advise_huge(const struct dv_memory_record *record, uint64_t stored)
+{
+    uint64_t length = record->end - record->start;
+    if (length >= 2 * HUGE_PAGE_BYTES && stored >= length / 2 &&
+        !(record->flags & DV_REGION_GROWSDOWN) &&
+        madvise(address_of(record->start), length, MADV_HUGEPAGE) != 0)
+        dv_debug("capture", "no huge pages for %llx-%llx: %s", (unsigned long long)record->start,
+                 (unsigned long long)record->end, strerror(errno));
+}
+
+static enum dv_status load(struct restore *r, const struct dv_memory_record *record,
+                           uint64_t stored)
+{
+    if (stored == 0)
+        return DV_OK;
+    r->result.loaded_bytes += stored;
+    return dv_image_reader_load(r->image, record->start, record->end, address_of(record->start),
+                                r->threads);
+}
+
+static enum dv_status protect(const struct dv_memory_record *record, int present)
+{
+    int wanted = protection_of(record);
+    if (wanted != present &&
+        mprotect(address_of(record->start), record->end - record->start, wanted) != 0)
+        return failed(record, "protect", errno);
+    return DV_OK;
+}
+
+static enum dv_status restore_private(struct restore *r, const struct dv_memory_record *record)
+{
+    int wanted = protection_of(record);
+    uint64_t stored = stored_bytes(r, record->start, record->end);
+    int present = stored ? PROT_READ | PROT_WRITE : wanted;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    if (record->flags & DV_REGION_GROWSDOWN)
+        flags |= MAP_GROWSDOWN;
+    /* Reservations, and memory that is written here once, must not count as committed. */
+    if (!(wanted & PROT_WRITE))
+        flags |= MAP_NORESERVE;
+    enum dv_status status = map_at(record, present, flags, -1, 0);
+    if (status != DV_OK)
+        return status;
+    advise_huge(record, stored);
+    status = load(r, record, stored);
+    if (status == DV_OK)
+        status = protect(record, present);
+    return status;
+}
+
+static enum dv_status restore_shared_anonymous(struct restore *r,
+                                               const struct dv_memory_record *record)
+{
+    int present = PROT_READ | PROT_WRITE;
+    enum dv_status status = map_at(record, present, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (status == DV_OK)
+        status = load(r, record, stored_bytes(r, record->start, record->end));
+    if (status == DV_OK)
+        status = protect(record, present);
+    return status;
+}
+
+/* Does the file, mapped now, hold what it held then? */
+static enum dv_status compare(struct restore *r, const struct dv_memory_record *record, int *same)
+{
+    *same = 1;
+    char *then = malloc(COMPARE_BYTES), *now = malloc(COMPARE_BYTES);
+    enum dv_status status = DV_OK;
+    if (!then || !now)
+        status = dv_fail("capture", DV_ERR_NO_MEMORY, "no memory to compare %s", record->path);
+    for (uint64_t at = record->start; status == DV_OK && *same && at < record->data_end;) {
+        size_t left = record->data_end - at, length = left < COMPARE_BYTES ? left : COMPARE_BYTES;
+        size_t got = 0;
+        memset(then, 0, length);
+        status = dv_image_reader_load(r->image, at, at + length, then, 1);
+        if (status == DV_OK)
+            status = dv_memory_read(at, now, length, &got);
+        *same = got == length && memcmp(then, now, length) == 0;
+        at += length;
+    }
+    free(then);
+    free(now);
+    return status;
+}
+
+/* A private copy of what was in a file that this process could only read: the file is gone or has
+ * other contents now, and is not ours to change. */
+static enum dv_status restore_copy(struct restore *r, const struct dv_memory_record *record,
+                                   const char *reason)
+{
+    dv_warn("capture", "%s, mapped shared for reading, %s; using a private copy from the image",
+            record->path, reason);
+    return restore_private(r, record);
+}
+
+static enum dv_status restore_read_only_file(struct restore *r,
+                                             const struct dv_memory_record *record)
+{
+    int fd = open(record->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return restore_copy(r, record, "cannot be opened");
+    enum dv_status status = map_at(record, PROT_READ, MAP_SHARED, fd, record->file_offset);
+    close(fd);
+    if (status != DV_OK)
+        return status;
+    int same;
+    status = compare(r, record, &same);
+    if (status == DV_OK && same)
+        return protect(record, PROT_READ);
+    if (status == DV_OK && munmap(address_of(record->start), record->end - record->start) != 0)
+        status = failed(record, "unmap", errno);
+    if (status == DV_OK)
+        status = restore_copy(r, record, "has changed");
+    return status;
+}
+
+/* The file must reach as far as it did: a mapping behind its end cannot be written. */
+static enum dv_status extend_file(const struct dv_memory_record *record, int fd)
+{
+    struct stat info;
+    if (fstat(fd, &info) != 0)
+        return failed(record, "examine the file of", errno);
+    if (!S_ISREG(info.st_mode))
+        return dv_fail("capture", DV_ERR_MISMATCH, "%s is not a regular file any more",
+                       record->path);
+    uint64_t last = record->file_offset + (record->data_end - record->start);
+    if ((uint64_t)info.st_size + DV_PAGE_BYTES > last)
+        return DV_OK; /* reaches into the last page */
+    if (ftruncate(fd, (off_t)last) != 0)
+        return failed(record, "lengthen the file of", errno);
+    dv_warn("capture", "%s had become shorter than what was mapped; lengthened to %llu bytes",
+            record->path, (unsigned long long)last);
+    return DV_OK;
+}
+
+static enum dv_status restore_written_file(struct restore *r, const struct dv_memory_record *record)
+{
+    int fd = open(record->path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return dv_fail("capture", dv_status_from_errno(errno),
+                       "cannot open %s, which the application had mapped for writing: %s",
+                       record->path, strerror(errno));
+    enum dv_status status = extend_file(record, fd);
+    int present = PROT_READ | PROT_WRITE;
+    if (status == DV_OK)
+        status = map_at(record, present, MAP_SHARED, fd, record->file_offset);
+    close(fd);
+    if (status != DV_OK)
+        return status;
+    uint64_t stored = stored_bytes(r, record->start, record->end);
+    zero_gaps(r, record->start, record->data_end);
+    status = load(r, record, stored);
+    if (status == DV_OK)
+        status = protect(record, present);
+    return status;
+}
+
+static enum dv_status restore_record(struct restore *r, const struct dv_memory_record *record)
+{
+    r->result.mapped_bytes += record->end - record->start;
+    switch (record->kind) {
+    case DV_MAP_SHARED_ANON:
+        return restore_shared_anonymous(r, record);
+    case DV_MAP_SHARED_FILE:
+        return record->flags & DV_REGION_WRITE ? restore_written_file(r, record)
+                                               : restore_read_only_file(r, record);
+    default:
+        return restore_private(r, record);
+    }
+}
+
+/* Every run must belong to a mapping, or something of the image would be lost. */
+static enum dv_status check_runs(struct restore *r, const struct dv_memory_section *section)
+{
+    uint64_t address, length;
+    size_t at = 0;
+    for (size_t i = 0; dv_image_reader_run(r->image, i, &address, &length); i++) {
+        uint64_t end = address + length;
+        while (address < end) {
+            while (at < section->count && section->records[at].end <= address)
+                at++;
+            if (at == section->count || section->records[at].start > address)
+                return dv_fail("capture", DV_ERR_DAMAGED,
+                               "the image holds the page %#llx, which is in no mapping",
+                               (unsigned long long)address);
+            address = section->records[at].end < end ? section->records[at].end : end;
+        }
+    }
+    return DV_OK;
+}
+
+enum dv_status dv_restore_memory(struct dv_image_reader *image, unsigned threads,
+                                 struct dv_restored *out)
+{
+    struct restore r = {.image = image, .threads = threads};
+    struct dv_memory_section section = {0};
+    const void *bytes;
+    size_t length;
+    enum dv_status status = dv_image_reader_section(image, DV_SECTION_REGIONS, &bytes, &length);
+    if (status == DV_OK)
+        status = dv_memory_section_read(bytes, length, &section);
+    if (status == DV_OK)
+        status = check_runs(&r, &section);
+    if (status == DV_OK)
+        status = clear_upper_half();
+    for (size_t i = 0; i < section.count && status == DV_OK; i++)
+        status = restore_record(&r, &section.records[i]);
+    if (status == DV_OK) {
+        r.result.heap_start = section.heap_start;
+        r.result.heap_end = section.heap_end;
+        *out = r.result;
+    }
+    dv_memory_section_free(&section);
+    return status;
+}
