@@ -1,5 +1,5 @@
 /*
- * The random numbers of the specification (NAS-95-020, section 2.3): x' = a x mod 2^46 with a =
+ * The random numbers of the specification (RNR-94-007): x' = a x mod 2^46 with a =
  * 5^13, and x' 2^-46 is the number. The state is an integer below 2^46; products wrap at 2^64,
  * which 2^46 divides, so that integer arithmetic is exact and no splitting into halves is needed.
  */

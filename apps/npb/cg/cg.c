@@ -1,5 +1,5 @@
 /*
- * CG, "conjugate gradient" (NAS-95-020, section 3.2): the smallest eigenvalue of a random sparse
+ * CG, "conjugate gradient" (RNR-94-007): the smallest eigenvalue of a random sparse
  * matrix by inverse power iteration; each step solves A z = x with 25 conjugate-gradient steps.
  */
 #include "apps/npb/cg/cg.h"

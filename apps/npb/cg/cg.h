@@ -48,7 +48,7 @@ struct cg_matrix {
 void cg_grid_create(const struct npb_run *run, int n, struct cg_grid *grid);
 void cg_grid_free(struct cg_grid *grid);
 
-/* The matrix of NAS-95-020, section 3.2.3; the same numbers on every process, own block kept. */
+/* The matrix of RNR-94-007; the same numbers on every process, own block kept. */
 void cg_matrix_create(const struct cg_class *class, const struct cg_grid *grid,
                       struct cg_matrix *matrix);
 void cg_matrix_free(struct cg_matrix *matrix);

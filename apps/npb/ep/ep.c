@@ -1,5 +1,5 @@
 /*
- * EP, "embarrassingly parallel" (NAS-95-020, section 3.1): pairs of uniform numbers become Gaussian
+ * EP, "embarrassingly parallel" (RNR-94-007): pairs of uniform numbers become Gaussian
  * deviates by the polar method; their sums and a count per square annulus are the result. Ranks
  * share the batches of 2^16 pairs and meet only at the end.
  */

@@ -1,5 +1,5 @@
 /*
- * FT, "Fourier transform" (NAS-95-020, section 3.4): a diffusion equation on a periodic box, solved
+ * FT, "Fourier transform" (RNR-94-007): a diffusion equation on a periodic box, solved
  * in the spectrum. Each iteration advances time by one factor and transforms back to space.
  */
 #include "apps/npb/ft/ft.h"

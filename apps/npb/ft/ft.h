@@ -40,7 +40,7 @@ struct ft_lines {
     ptrdiff_t step, pitch;
 };
 
-enum { FT_BATCH = 16 };
+enum { FT_BATCH = 8 };
 
 void ft_plan_create(int n_max, struct ft_plan *plan);
 void ft_plan_free(struct ft_plan *plan);

@@ -1,5 +1,5 @@
 /*
- * IS, "integer sort" (NAS-95-020, section 3.5): ranks integer keys ten times; before each ranking
+ * IS, "integer sort" (RNR-94-007): ranks integer keys ten times; before each ranking
  * two keys are changed, so that the ranks of five test keys move in a known way. The keys are
  * sorted once at the end.
  */

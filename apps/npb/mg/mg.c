@@ -1,5 +1,5 @@
 /*
- * MG, "multigrid" (NAS-95-020, section 3.3): V-cycles for Poisson's equation on a periodic cube
+ * MG, "multigrid" (RNR-94-007): V-cycles for Poisson's equation on a periodic cube
  * with twenty point charges.
  */
 #include "apps/npb/mg/mg.h"
