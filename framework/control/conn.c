@@ -23,9 +23,8 @@ enum dv_status dv_conn_open(int fd, size_t max_payload, struct dv_conn **conn)
     }
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
-        enum dv_status status = dv_fail("control", DV_ERR_SYSTEM,
-                                        "cannot make a connection non-blocking: %s",
-                                        strerror(errno));
+        enum dv_status status = dv_fail(
+            "control", DV_ERR_SYSTEM, "cannot make a connection non-blocking: %s", strerror(errno));
         close(fd);
         free(c);
         return status;
@@ -159,8 +158,7 @@ enum dv_status dv_conn_next(struct dv_conn *conn, struct dv_wire_header *header,
         return dv_fail_quietly(DV_ERR_PROTOCOL, "not a DejaVu frame (magic %#x)", header->magic);
     if (header->length > conn->max_payload)
         return dv_fail_quietly(DV_ERR_PROTOCOL, "a %s frame of %u bytes; at most %zu expected",
-                               dv_wire_type_name(header->type), header->length,
-                               conn->max_payload);
+                               dv_wire_type_name(header->type), header->length, conn->max_payload);
     if (there - sizeof *header < header->length)
         return DV_ERR_NOTHING;
     *payload = conn->in + conn->in_start + sizeof *header;

@@ -1,8 +1,8 @@
-/* One connection of the supervisor: frames in and out of a non-blocking socket, buffered, so that a peer that does not
- * read never blocks the supervisor.
+/* One connection of the supervisor: frames in and out of a non-blocking socket, buffered, so that a
+ * peer that does not read never blocks the supervisor.
  *
- * Owned by who opened it; one thread. A frame returned by dv_conn_next stays valid until the next dv_conn_next or
- * dv_conn_fill on the same connection. */
+ * Owned by who opened it; one thread. A frame returned by dv_conn_next stays valid until the next
+ * dv_conn_next or dv_conn_fill on the same connection. */
 #ifndef DV_CONTROL_CONN_H
 #define DV_CONTROL_CONN_H
 
@@ -33,9 +33,11 @@ enum dv_status dv_conn_send(struct dv_conn *conn, enum dv_wire_type type, unsign
                             size_t length2) DV_CHECKED;
 enum dv_status dv_conn_flush(struct dv_conn *conn) DV_CHECKED;
 bool dv_conn_wants_write(const struct dv_conn *conn);
-/* Take in what has arrived. DV_ERR_ABORTED: the peer has closed; frames that came before can still be read. */
+/* Take in what has arrived. DV_ERR_ABORTED: the peer has closed; frames that came before can still
+ * be read. */
 enum dv_status dv_conn_fill(struct dv_conn *conn) DV_CHECKED;
-/* The next whole frame: DV_OK; DV_ERR_NOTHING: not there yet; DV_ERR_PROTOCOL: this is not our protocol. */
+/* The next whole frame: DV_OK; DV_ERR_NOTHING: not there yet; DV_ERR_PROTOCOL: this is not our
+ * protocol. */
 enum dv_status dv_conn_next(struct dv_conn *conn, struct dv_wire_header *header,
                             const void **payload) DV_CHECKED;
 

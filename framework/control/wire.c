@@ -13,15 +13,15 @@
 const char *dv_wire_type_name(unsigned type)
 {
     static const char *const names[] = {
-        [DV_WIRE_HELLO] = "HELLO",         [DV_WIRE_WELCOME] = "WELCOME",
-        [DV_WIRE_STOP] = "STOP",           [DV_WIRE_PARKED] = "PARKED",
-        [DV_WIRE_RAISE] = "RAISE",         [DV_WIRE_TARGET] = "TARGET",
-        [DV_WIRE_STEP] = "STEP",           [DV_WIRE_PROCEED] = "PROCEED",
-        [DV_WIRE_WRITTEN] = "WRITTEN",     [DV_WIRE_RESUME] = "RESUME",
-        [DV_WIRE_DURABLE] = "DURABLE",     [DV_WIRE_COMMITTED] = "COMMITTED",
-        [DV_WIRE_FAILED] = "FAILED",       [DV_WIRE_ABORT] = "ABORT",
-        [DV_WIRE_EXITING] = "EXITING",     [DV_WIRE_RESTORED] = "RESTORED",
-        [DV_WIRE_COMMAND] = "COMMAND",     [DV_WIRE_ANSWER] = "ANSWER",
+        [DV_WIRE_HELLO] = "HELLO",     [DV_WIRE_WELCOME] = "WELCOME",
+        [DV_WIRE_STOP] = "STOP",       [DV_WIRE_PARKED] = "PARKED",
+        [DV_WIRE_RAISE] = "RAISE",     [DV_WIRE_TARGET] = "TARGET",
+        [DV_WIRE_STEP] = "STEP",       [DV_WIRE_PROCEED] = "PROCEED",
+        [DV_WIRE_WRITTEN] = "WRITTEN", [DV_WIRE_RESUME] = "RESUME",
+        [DV_WIRE_DURABLE] = "DURABLE", [DV_WIRE_COMMITTED] = "COMMITTED",
+        [DV_WIRE_FAILED] = "FAILED",   [DV_WIRE_ABORT] = "ABORT",
+        [DV_WIRE_EXITING] = "EXITING", [DV_WIRE_RESTORED] = "RESTORED",
+        [DV_WIRE_COMMAND] = "COMMAND", [DV_WIRE_ANSWER] = "ANSWER",
     };
     if (type >= sizeof names / sizeof names[0] || !names[type])
         return "unknown";
@@ -61,9 +61,9 @@ enum dv_status dv_wire_send(int fd, enum dv_wire_type type, unsigned rank, const
         .rank = (uint16_t)rank,
         .length = (uint32_t)(length + length2),
     };
-    struct iovec parts[3] = {
-        {&header, sizeof header}, {(void *)(uintptr_t)payload, length},
-        {(void *)(uintptr_t)payload2, length2}};
+    struct iovec parts[3] = {{&header, sizeof header},
+                             {(void *)(uintptr_t)payload, length},
+                             {(void *)(uintptr_t)payload2, length2}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 3};
     size_t left = sizeof header + length + length2;
     while (left) {
