@@ -3,8 +3,10 @@
 
     generate.py fn        mpi_fn.h        enum dv_mpi_fn: both halves
     generate.py table     mpi_table.c     the real functions' addresses, indexed by it: lower half
+    generate.py versions  mpi_versions.c  the real library's MPII_Version_* texts, read from it: upper half
     generate.py wrappers  mpi_wrappers.c  the generated wrappers: upper half
 """
+import ctypes
 import os
 import re
 import sys
@@ -52,6 +54,9 @@ class Function:
                 return argument.name
         return None
 
+    def makes_request(self):
+        return any(a.role == "request" and a.way == ">" for a in self.arguments)
+
     def prototype(self, prefix=""):
         arguments = ", ".join(a.declaration() for a in self.arguments) or "void"
         return f"{self.result} {prefix}{self.name}({arguments})"
@@ -67,9 +72,12 @@ def read_table():
         for number, line in enumerate(table, 1):
             if line.startswith("#") or not line.strip():
                 continue
-            kind, prototype, roles = (part.strip() for part in line.split("|"))
+            kind, prototype, *roles = (part.strip() for part in line.split("|"))
+            if kind == "data":
+                functions.append(Function(kind, "", prototype, []))
+                continue
             parsed = re.match(r"(\S+) (\w+)\((.*)\)$", prototype)
-            texts, roles = split_arguments(parsed[3]), roles.split()
+            texts, roles = split_arguments(parsed[3]), roles[0].split()
             if texts and texts[-1] == "...":
                 texts, roles = texts[:-1], roles[: len(texts) - 1]
             if len(texts) != len(roles):
@@ -97,7 +105,8 @@ def emit_table(functions):
     yield "extern void *const dv_mpi_real[DV_FN_COUNT];\n\n"
     yield "void *const dv_mpi_real[DV_FN_COUNT] = {\n"
     for function in functions:
-        yield f"    [DV_FN_{function.name}] = (void *)P{function.name},\n"
+        address = "&" if function.kind == "data" else "P"
+        yield f"    [DV_FN_{function.name}] = (void *){address}{function.name},\n"
     yield "};\n"
 
 
@@ -108,7 +117,6 @@ class Wrapper:
         self.f = function
         self.before, self.passed, self.wrapped, self.after = [], [], [], []
         self.comm = "dv_c" if function.first("comm") else "NULL"
-        self.kept = ("NULL", "0")
         if function.first("comm"):
             self.before.append(f"struct dv_comm *dv_c = dv_comm_get({function.first('comm')});")
         for argument in function.arguments:
@@ -130,6 +138,9 @@ class Wrapper:
             fast = a.role == "comm" and a.name == self.f.first("comm")
             value = "dv_comm_real_of(dv_c, " + a.name + ")" if fast else f"dv_{a.role}_real({a.name})"
             self.before.append(f"{HANDLES[a.role]} dv_{a.name} = {value};")
+        elif a.role == "weights":
+            self.passed.append(f"dv_{a.name}")
+            self.before.append(f"int *dv_{a.name} = dv_weights_real({a.name});")
         elif a.way == ">":
             self.passed.append(a.name)
             self.out(a)
@@ -148,7 +159,7 @@ class Wrapper:
         self.before.append(f"size_t dv_n_{a.name} = {unused} ? 0 : {length};")
         self.before.append(f"{HANDLES[a.role]} *dv_{a.name} = dv_{a.role}s_real({a.name}, dv_n_{a.name});")
         self.passed.append(f"dv_{a.name}")
-        if not self.f.first_request():
+        if not self.f.makes_request():
             self.after.append(f"dv_{a.role}s_done(dv_{a.name}, dv_n_{a.name});")
 
     def out(self, a):
@@ -187,13 +198,6 @@ class Wrapper:
         return f"\n{f.prototype('P')}\n{{\n{body}}}\nDV_EXPORT({f.name});\n"
 
 
-def first_request(self):
-    return any(a.role == "request" and a.way == ">" for a in self.arguments)
-
-
-Function.first_request = first_request
-
-
 def emit_wrappers(functions):
     yield '#include "mpi/export.h"\n#include "mpi/objects.h"\n'
     for function in functions:
@@ -201,7 +205,18 @@ def emit_wrappers(functions):
             yield Wrapper(function).text()
 
 
-EMIT = {"fn": emit_fn, "table": emit_table, "wrappers": emit_wrappers}
+def emit_versions(_):
+    """The texts that programs like mpichversion print."""
+    real = ctypes.CDLL("libmpich.so.12")
+    yield '#include "mpi/export.h"\n\n'
+    for name in ("string", "date", "ABI", "device", "configure", "CC", "CXX", "F77", "FC", "custom"):
+        text = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(real, f"MPII_Version_{name}")))
+        text = text.decode().replace("\\", "\\\\").replace('"', '\\"')
+        yield f"extern DV_VISIBLE const char MPII_Version_{name}[];\n"
+        yield f'const char MPII_Version_{name}[] = "{text}";\n'
+
+
+EMIT = {"versions": emit_versions, "fn": emit_fn, "table": emit_table, "wrappers": emit_wrappers}
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1] not in EMIT:

@@ -12,10 +12,13 @@ $(O)/gen/mpi_table.c: $(DV_MPI_GENERATE)
 $(O)/gen/mpi_wrappers.c: $(DV_MPI_GENERATE)
 	@mkdir -p $(@D)
 	$(Q)$(PYTHON) $< wrappers > $@.tmp && mv $@.tmp $@
+$(O)/gen/mpi_versions.c: framework/mpi/generate.py
+	@mkdir -p $(@D)
+	$(Q)$(PYTHON) $< versions > $@.tmp && mv $@.tmp $@
 
 DV_MPICH := dejavu/libmpich.so.12
 SHARED += $(DV_MPICH)
-$(DV_MPICH)_SRCS := $(wildcard framework/mpi/*.c framework/mpi/*.S) framework/gate/capture.c mpi_wrappers.c \
+$(DV_MPICH)_SRCS := $(wildcard framework/mpi/*.c framework/mpi/*.S) framework/gate/capture.c mpi_wrappers.c mpi_versions.c \
                     $(wildcard strategies/protocol/*.c strategies/protocol/*/*.c)
 $(DV_MPICH)_CPPFLAGS := $(MPICH_CPPFLAGS) -DHAVE_VISIBILITY=1
 $(DV_MPICH)_CFLAGS := -fPIC -fno-stack-protector -fvisibility=hidden

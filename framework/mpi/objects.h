@@ -98,6 +98,7 @@ static inline MPI_Comm dv_comm_real_of(const struct dv_comm *comm, MPI_Comm hand
 struct dv_comm_origin {
     struct dv_comm *parent; /* error handler and foreignness are inherited; NULL: none */
     uint64_t seed;          /* equal on all members, different for each creation */
+    bool outside;           /* may have members outside MPI_COMM_WORLD, who know nothing of DejaVu */
     const char *call;       /* for refusals, if it is foreign */
     const void *caller;
 };
@@ -111,6 +112,25 @@ uint64_t dv_hash_text(uint64_t seed, const char *text);
 struct dv_comm *dv_comm_enter(MPI_Comm real, const struct dv_comm_origin *origin);
 /* The same for a duplicate, whose groups are its parent's and which may not be complete yet (MPI_Comm_idup). */
 struct dv_comm *dv_comm_enter_duplicate(MPI_Comm real, const struct dv_comm_origin *origin);
+/* The beginning of a blocking collective creation on `parent`; NULL means a bad handle: the real call will say so and
+ * nothing is made. Its end: enter what was made, or call the parent's error handler. */
+struct dv_comm_origin dv_comm_make(struct dv_comm *parent, const char *call, const void *caller);
+int dv_comm_made(const struct dv_comm_origin *origin, int rc, MPI_Comm real, MPI_Comm *out);
+/* The whole of a function whose real one is NAME(parent, ..., out), collective over the parent. */
+#define DV_COMM_CREATE(name, parent_handle, out, ...)                                              \
+    ({                                                                                             \
+        dv_mpi_enter(#name);                                                                       \
+        struct dv_comm *parent_ = dv_comm_get(parent_handle);                                      \
+        MPI_Comm made_ = MPI_COMM_NULL, real_parent_ = dv_comm_real(parent_handle);                \
+        MPI_Comm *result_ = (out) != NULL ? &made_ : NULL;                                         \
+        struct dv_comm_origin origin_ = dv_comm_make(parent_, #name, __builtin_return_address(0)); \
+        int rc_ = DV_REAL(name, real_parent_, __VA_ARGS__, result_);                               \
+        rc_ = dv_comm_made(&origin_, rc_, made_, out);                                             \
+        dv_mpi_exit();                                                                             \
+        rc_;                                                                                       \
+    })
+/* MPI_UNWEIGHTED and MPI_WEIGHTS_EMPTY are addresses, different in the two halves: the lower half's for ours. */
+int *dv_weights_real(const int *weights);
 /* MPI_COMM_WORLD and MPI_COMM_SELF at MPI_Init; gone at MPI_Finalize. */
 void dv_comm_enter_predefined(void);
 void dv_comm_leave_predefined(void);
@@ -123,7 +143,8 @@ int dv_group_make(int size, const int *world_ranks, MPI_Group *real);
 
 enum dv_status dv_comms_describe(char *why, size_t why_bytes);
 enum dv_status dv_comms_rebuild(char *why, size_t why_bytes);
-/* topology.c: make `*real`, a plain communicator with the right group, one with the topology. */
+/* topology.c: ask for the topology, if there is one; make `*real`, a plain communicator with the right group, one with the topology. */
+int dv_topology_describe(struct dv_comm *comm);
 int dv_topology_rebuild(const struct dv_comm *comm, MPI_Comm *real);
 void dv_topology_forget(struct dv_comm *comm);
 
