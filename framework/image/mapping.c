@@ -15,7 +15,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define MAX_MAPPINGS 4
+#define MAX_MAPPINGS 8
 #define FAULT_AROUND_BYTES 65536u /* the kernel maps this much around a read fault */
 
 struct mapping {
