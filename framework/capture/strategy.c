@@ -56,7 +56,7 @@ static enum dv_status find(const char *name, const struct dv_capture_ops **ops)
 
 enum dv_status dv_capture_open(const char *name, const char *options, struct dv_capture **strategy)
 {
-    const struct dv_capture_ops *ops;
+    const struct dv_capture_ops *ops = NULL;
     enum dv_status status = find(name, &ops);
     if (status != DV_OK)
         return status;

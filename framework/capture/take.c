@@ -38,18 +38,32 @@ struct take {
     void *bounce;
 };
 
-enum dv_status dv_capture_check(int lower_fd_base, const struct dv_fd_identity *stdio, char *why,
-                                size_t why_bytes)
+/* What dv_capture_check is asked. */
+struct check {
+    int lower_fd_base;
+    const struct dv_fd_identity *stdio;
+};
+
+static enum dv_status check_on_own_stack(void *arg)
 {
+    const struct check *check = arg;
     struct dv_maps maps = {0};
     enum dv_status status = dv_process_check();
     if (status == DV_OK)
-        status = dv_descriptors_capture(lower_fd_base, stdio, NULL);
+        status = dv_descriptors_capture(check->lower_fd_base, check->stdio, NULL);
     if (status == DV_OK)
         status = dv_maps_read(&maps);
     if (status == DV_OK)
         status = dv_maps_check(&maps);
     dv_maps_free(&maps);
+    return status;
+}
+
+enum dv_status dv_capture_check(int lower_fd_base, const struct dv_fd_identity *stdio, char *why,
+                                size_t why_bytes)
+{
+    struct check check = {lower_fd_base, stdio};
+    enum dv_status status = dv_call_on_new_stack(check_on_own_stack, &check);
     if (why_bytes > 0)
         snprintf(why, why_bytes, "%s", status == DV_OK ? "" : dv_why());
     return status;
