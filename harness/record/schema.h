@@ -1,0 +1,111 @@
+/* The tables of a campaign. What each column means is said in schema.c, which also writes it into
+ * the HDF5 file. */
+#ifndef DV_HARNESS_SCHEMA_H
+#define DV_HARNESS_SCHEMA_H
+
+#include "harness/record/table.h"
+
+/* Goes up when a reader of the older schema would misread a file. */
+#define DV_SCHEMA_VERSION 1
+
+enum dv_outcome { DV_OUTCOME_FAILED, DV_OUTCOME_OK };
+enum dv_verification {
+    DV_VERIFICATION_MISSING,
+    DV_VERIFICATION_SUCCESSFUL,
+    DV_VERIFICATION_NOT_ASKED,
+};
+enum dv_counter_state { DV_COUNTER_COUNTED, DV_COUNTER_UNAVAILABLE };
+
+struct dv_run_row {
+    int64_t run, block, position, session, seed;
+    int32_t warmup, strategy_kind, outcome, verified, verification, timed_out, oversubscribed;
+    char application[32], class_name[16];
+    int64_t ranks;
+    char strategy[96], capture[48], protocol[48], fault[64];
+    double interval_s, wall_s, application_s, user_s, system_s;
+    int64_t max_rss_bytes, start_unix_ns, exit_status, signal, epochs, restarts;
+    double load_before;
+    char digest[64], reason[256], command[768];
+};
+
+struct dv_epoch_row {
+    int64_t run, epoch, rank;
+    int64_t stop_ns, cut_ns, collectives_ns, drain_ns, select_ns, write_ns, stall_ns, sync_ns;
+    int64_t examined_bytes, zero_bytes, data_bytes, file_bytes, drained_messages, drained_bytes;
+    int32_t committed;
+    double at_s;
+};
+
+struct dv_restore_row {
+    int64_t run, incarnation, epoch, rank;
+    int64_t split_ns, mpi_init_ns, read_ns, rebuild_ns, restore_ns;
+    double at_s;
+};
+
+struct dv_fault_row {
+    int64_t run;
+    char label[64];
+    int32_t injected;
+    int64_t processes;
+    double planned_s, at_s, recovered_s;
+    int64_t epochs_before, restored_epoch;
+};
+
+struct dv_counter_row {
+    int64_t run;
+    char name[64], source[24];
+    int32_t state;
+    double value;
+    char reason[160];
+};
+
+struct dv_event_row {
+    int64_t run;
+    double at_s;
+    char event[32], fields[512];
+};
+
+struct dv_environment_row {
+    int64_t session;
+    char key[48], value[512];
+};
+
+struct dv_setting_row {
+    char key[32], source[160], value[2048];
+};
+
+struct dv_left_out_row {
+    char cell[256], reason[256];
+};
+
+/* In the order of their kinds. */
+enum dv_table_id {
+    DV_TABLE_RUNS,
+    DV_TABLE_EPOCHS,
+    DV_TABLE_RESTORES,
+    DV_TABLE_FAULTS,
+    DV_TABLE_COUNTERS,
+    DV_TABLE_EVENTS,
+    DV_TABLE_ENVIRONMENT,
+    DV_TABLE_SETTINGS,
+    DV_TABLE_LEFT_OUT,
+    DV_TABLES
+};
+extern const struct dv_table_kind dv_table_kinds[DV_TABLES];
+
+struct dv_tables {
+    struct dv_table table[DV_TABLES];
+};
+
+void dv_tables_init(struct dv_tables *tables);
+void dv_tables_clear(struct dv_tables *tables);
+
+/* Lines "<table> key=value ..." of a record. `origin` names the file in messages. */
+void dv_tables_print(const struct dv_tables *tables, FILE *out);
+enum dv_status dv_tables_parse(struct dv_tables *tables, const char *text,
+                               const char *origin) DV_CHECKED;
+
+#define DV_ROW(tables, id, type, index) ((struct type *)dv_table_row(&(tables)->table[id], (index)))
+#define DV_ADD(tables, id, type) ((struct type *)dv_table_add(&(tables)->table[id]))
+
+#endif
