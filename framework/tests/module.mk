@@ -9,3 +9,19 @@ unit-common-option_SRCS := framework/tests/unit/common_option.c
 unit-common-option_LIBS := dvcommon -lcmocka
 unit-common-io_SRCS := framework/tests/unit/common_io.c
 unit-common-io_LIBS := dvcommon -lcmocka -pthread
+UNIT_TESTS += unit-image-file unit-image-damage
+unit-image-file_SRCS := framework/tests/unit/image_file.c
+unit-image-file_LIBS := dvimage dvcommon -lcmocka -pthread
+unit-image-damage_SRCS := framework/tests/unit/image_damage.c
+unit-image-damage_LIBS := dvimage dvcommon -lcmocka -pthread
+UNIT_TESTS += unit-image-failure unit-image-manifest
+unit-image-failure_SRCS := framework/tests/unit/image_failure.c
+unit-image-failure_LIBS := dvimage dvcommon -lcmocka -pthread
+unit-image-manifest_SRCS := framework/tests/unit/image_manifest.c
+unit-image-manifest_LIBS := dvimage dvcommon -lcmocka -pthread
+
+# capture
+DV_CAPTURE_TESTS := roundtrip
+UNIT_TESTS += $(addprefix unit-capture-,$(DV_CAPTURE_TESTS))
+$(foreach t,$(DV_CAPTURE_TESTS),$(eval unit-capture-$(t)_SRCS := framework/tests/unit/capture_$(t).c) \
+  $(eval unit-capture-$(t)_LIBS := dvcapture dvcapturestrategies dvimage dvcommon -lcmocka -pthread))
