@@ -64,6 +64,11 @@ static inline uint64_t dv_lower_fs_get(void)
         dv_gate_leave(dv_fs_);                                                                     \
     } while (0)
 
+/* Who uses which thunks (DV_LOWER(thunk, DV_THUNK_INDEX(user, i), function)); grequests: the communication side. A thunk
+ * must be asked for again after a restore. */
+enum dv_thunk_user { DV_THUNK_OP, DV_THUNK_GREQUEST, DV_THUNK_TOOL, DV_THUNK_FILE };
+#define DV_THUNK_INDEX(user, i) ((uint32_t)(i)*4u + (uint32_t)(user))
+
 /* ---- inside MPI, and safe points ------------------------------------------------------------------------------- */
 
 /* Depth of MPI calls of the main thread: the parking signal returns at once while it is not 0, because dv_mpi_exit

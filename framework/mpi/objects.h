@@ -170,6 +170,11 @@ int dv_recipe_write(const uint64_t *recipe, size_t words, MPI_Datatype *real);
 /* Say "what: MPI's error text for rc" in `why`; always DV_ERR_REFUSED. */
 enum dv_status dv_refuse_mpi(char *why, size_t why_bytes, const char *what, int rc);
 
+/* The attribute list of a datatype, predefined ones included; NULL: no such type, or (unless `make`) a predefined one
+ * that has none. At MPI_Finalize, predefined types lose theirs. */
+struct dv_attribute **dv_datatype_attributes(MPI_Datatype type, bool make);
+void dv_datatypes_leave_predefined(void);
+
 /* ---- attributes ------------------------------------------------------------------------------------------------- */
 
 /* Copy `from`'s list for a new object (MPI_Comm_dup, MPI_Type_dup) into *to; old_handle is what the copy callbacks see.
