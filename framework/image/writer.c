@@ -46,8 +46,11 @@ static enum dv_status write_failed(struct dv_image_writer *w, uint64_t offset)
     enum dv_status status = dv_status_from_errno(error);
     if (status == DV_ERR_SYSTEM)
         status = DV_ERR_IO;
-    const char *remedy =
-        status == DV_ERR_NO_SPACE ? "; free some space or use another job directory" : "";
+    const char *remedy = "";
+    if (error == EFBIG)
+        remedy = "; raise the limit on file sizes (ulimit -f)";
+    else if (status == DV_ERR_NO_SPACE)
+        remedy = "; free some space or use another job directory";
     return w->status = dv_fail(MODULE, status, "cannot write %s at offset %llu: %s%s", w->temporary,
                                (unsigned long long)offset, strerror(error), remedy);
 }
@@ -61,6 +64,8 @@ static enum dv_status out_of_memory(struct dv_image_writer *w, const char *what)
 static enum dv_status put_at(struct dv_image_writer *w, const void *bytes, size_t length,
                              uint64_t offset)
 {
+    if (length == 0)
+        return DV_OK;
     if (offset + length <= w->mapped_bytes) {
         memcpy(w->mapped + offset, bytes, length);
         return DV_OK;

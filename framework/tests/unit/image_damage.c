@@ -106,11 +106,12 @@ static void flipped_bits(void **unused)
     uint64_t seed = 7;
     (void)unused;
     put_file(sound.bytes, sound.length);
-    const struct dv_disk_footer *f = (const void *)(sound.bytes + sound.length - PAGE);
+    struct dv_disk_footer f;
+    memcpy(&f, sound.bytes + sound.length - PAGE, sizeof f);
     /* Every byte of the header, of sections, tables and footer; any bit of it. */
     for (size_t i = 0; i < PAGE; i++)
         flip(i, (int)(next_random(&seed) % 8));
-    for (size_t i = f->sections[0].offset; i < sound.length; i++)
+    for (size_t i = f.sections[0].offset; i < sound.length; i++)
         flip(i, (int)(next_random(&seed) % 8));
     for (int i = 0; i < 2000; i++)
         flip(next_random(&seed) % sound.length, (int)(next_random(&seed) % 8));
@@ -146,20 +147,26 @@ struct forgery {
 
 static void forge(void (*change)(struct forgery *), enum dv_status expected, const char *text)
 {
+    /* Tables and footer need not be aligned in the file: changed in copies. */
     char *bytes = malloc(sound.length);
     memcpy(bytes, sound.bytes, sound.length);
-    struct forgery f = {.header = (void *)bytes, .footer = (void *)(bytes + sound.length - PAGE)};
-    f.run_count = f.footer->run_count;
-    /* The table need not be aligned in the file. */
-    uint64_t table = f.footer->runs_offset;
-    f.runs = calloc(f.run_count, sizeof *f.runs);
-    memcpy(f.runs, bytes + table, f.run_count * sizeof *f.runs);
+    struct dv_disk_header header;
+    struct dv_disk_footer footer;
+    memcpy(&header, bytes, sizeof header);
+    memcpy(&footer, bytes + sound.length - PAGE, sizeof footer);
+    struct forgery f = {.header = &header, .footer = &footer, .run_count = footer.run_count};
+    uint64_t table = footer.runs_offset;
+    size_t table_bytes = f.run_count * sizeof *f.runs;
+    f.runs = malloc(table_bytes);
+    memcpy(f.runs, bytes + table, table_bytes);
     change(&f);
-    memcpy(bytes + table, f.runs, f.run_count * sizeof *f.runs);
-    f.header->checksum = dv_checksum64(f.header, offsetof(struct dv_disk_header, checksum));
-    f.footer->runs_checksum = dv_checksum64(f.runs, f.run_count * sizeof *f.runs);
-    dv_disk_digest(f.header, f.runs, f.run_count, f.footer, f.footer->digest);
-    f.footer->checksum = dv_checksum64(f.footer, offsetof(struct dv_disk_footer, checksum));
+    header.checksum = dv_checksum64(&header, offsetof(struct dv_disk_header, checksum));
+    footer.runs_checksum = dv_checksum64(f.runs, table_bytes);
+    dv_disk_digest(&header, f.runs, f.run_count, &footer, footer.digest);
+    footer.checksum = dv_checksum64(&footer, offsetof(struct dv_disk_footer, checksum));
+    memcpy(bytes, &header, sizeof header);
+    memcpy(bytes + table, f.runs, table_bytes);
+    memcpy(bytes + sound.length - PAGE, &footer, sizeof footer);
     put_file(bytes, sound.length);
     enum dv_status status = outcome();
     if (status != expected || (expected && !strstr(dv_image_why(), text)))
