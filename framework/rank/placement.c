@@ -23,7 +23,6 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -260,6 +259,7 @@ static void answer(const struct seccomp_notif *notif)
 static void *placement_thread(void *unused)
 {
     (void)unused;
+    dv_threads_register();
     while (atomic_load(&place.ready) == 0)
         DV_RAW(SYS_sched_yield);
     for (;;) {
@@ -336,8 +336,7 @@ enum dv_status dv_placement_start(uint64_t start, uint64_t end)
     place.end = end;
     place.pid = getpid();
     place.lower_break = (uint64_t)syscall(SYS_brk, 0);
-    pthread_t thread;
-    int error = pthread_create(&thread, NULL, placement_thread, NULL);
+    int error = dv_threads_create_bare(placement_thread);
     if (error != 0) {
         dv_error("placement", "cannot start the placement thread: %s", strerror(error));
         return DV_ERR_SYSTEM;

@@ -81,6 +81,9 @@ enum dv_status dv_loader_load(struct dv_loaded *loaded) DV_CHECKED;
 
 /* ---- threads.c ---- */
 enum dv_status dv_threads_start(void) DV_CHECKED;
+/* A thread whose start allocates nothing (the placement thread, on which allocation depends); it registers itself. */
+int dv_threads_create_bare(void *(*routine)(void *));
+void dv_threads_register(void);
 uint64_t dv_threads_pointer(void); /* dv_lower.thread_pointer */
 /* Kernel ids of threads that are neither the main thread nor the lower half's. */
 size_t dv_threads_upper(int *tids, size_t max);

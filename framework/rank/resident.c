@@ -51,7 +51,7 @@ enum dv_status dv_resident_map(void)
     gate->blocked.number = -1;
     strncpy(gate->protocol, dv_rank.options.protocol, sizeof gate->protocol - 1);
     strncpy(gate->protocol_options, dv_rank.options.protocol_options, sizeof gate->protocol_options - 1);
-    strncpy(gate->program, dv_rank.program, sizeof gate->program - 1);
+    memcpy(gate->program, dv_rank.program, sizeof gate->program);
     return DV_OK;
 }
 

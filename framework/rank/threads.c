@@ -50,42 +50,56 @@ struct start {
     void *argument;
 };
 
-static void on_end(void *unused)
-{
-    (void)unused;
-    forget(gettid());
-}
-
 static void *lower_thread(void *argument)
 {
     struct start start = *(struct start *)argument;
     free(argument);
-    void *value;
     remember(gettid());
-    pthread_cleanup_push(on_end, NULL);
-    value = start.routine(start.argument);
-    pthread_cleanup_pop(1);
+    void *value = start.routine(start.argument);
+    forget(gettid()); /* one that ends by pthread_exit stays on the list, which is harmless */
     return value;
+}
+
+typedef int (*create_function)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+static create_function real_create(void)
+{
+    static create_function real;
+    if (real == NULL)
+        real = (create_function)dlsym(RTLD_NEXT, "pthread_create");
+    return real;
+}
+
+static int create_blocked(pthread_t *thread, const pthread_attr_t *attributes, void *(*routine)(void *), void *argument)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int error = real_create()(thread, attributes, routine, argument);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return error;
+}
+
+int dv_threads_create_bare(void *(*routine)(void *))
+{
+    pthread_t thread;
+    return create_blocked(&thread, NULL, routine, NULL);
+}
+
+void dv_threads_register(void)
+{
+    remember((int)DV_RAW(SYS_gettid));
 }
 
 /* Stands before libc's for everything in the lower half. */
 __attribute__((visibility("default"))) int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                                                           void *(*routine)(void *), void *argument)
 {
-    static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-    if (real == NULL)
-        real = (__typeof__(real))dlsym(RTLD_NEXT, "pthread_create");
     struct start *start = malloc(sizeof *start);
-    if (real == NULL || start == NULL) {
-        free(start);
+    if (start == NULL)
         return EAGAIN;
-    }
     *start = (struct start){routine, argument};
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int error = real(thread, attributes, lower_thread, start);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    int error = create_blocked(thread, attributes, lower_thread, start);
     if (error != 0)
         free(start);
     return error;
@@ -121,7 +135,7 @@ static long futex(atomic_uint *word, int op, unsigned value)
     return DV_RAW(SYS_futex, word, op, value, 0, 0, 0);
 }
 
-static void *parked_thread(void *unused)
+__attribute__((noreturn)) static void *parked_thread(void *unused)
 {
     (void)unused;
     slot.thread_pointer = dv_fs_get();
