@@ -142,8 +142,9 @@ enum dv_status dv_program_digest(const char *path, uint8_t digest[16])
         status = dv_fail(MODULE, DV_ERR_IO, "cannot read %s: %s", path, strerror(errno));
         goto out_close;
     }
-    XXH128_hash_t hash = XXH3_128bits_digest(state);
-    memcpy(digest, &hash, sizeof hash);
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
+    memcpy(digest, canonical.digest, sizeof canonical.digest);
 out_close:
     XXH3_freeState(state);
     close(fd);

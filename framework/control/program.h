@@ -14,7 +14,7 @@ enum dv_status dv_program_resolve(const char *name, const char *search_path, cha
                                   size_t path_bytes) DV_CHECKED;
 /* Can DejaVu run it: an executable, dynamically linked ELF file for x86-64. */
 enum dv_status dv_program_check(const char *path) DV_CHECKED;
-/* What identifies it in images: XXH3-128 of its bytes, low half first, as images store it. */
+/* What identifies it in images: XXH3-128 of its bytes in canonical order. */
 enum dv_status dv_program_digest(const char *path, uint8_t digest[16]) DV_CHECKED;
 
 #endif
