@@ -1,0 +1,21 @@
+/* A job's events (framework/control/events.md) as rows: all of them in /events, the figures of
+ * checkpoints in /epochs, those of restores in /restores, and what came of the fault. */
+#ifndef DV_HARNESS_EVENTS_H
+#define DV_HARNESS_EVENTS_H
+
+#include "harness/record/schema.h"
+
+struct dv_events_summary {
+    int64_t epochs;       /* committed */
+    int64_t restarts;     /* incarnations after the first in which all ranks ran */
+    size_t unknown_lines; /* that are not `<seconds> <event> ...` */
+};
+
+/* `offset_s`: time of the run at the events' time 0 (NaN: unknown). The fault rows of this run,
+ * already in `tables`, get recovered_s, restored_epoch and epochs_before. A missing file is a job
+ * without events. */
+enum dv_status dv_events_read(const char *path, int64_t run, double offset_s,
+                              struct dv_tables *tables,
+                              struct dv_events_summary *summary) DV_CHECKED;
+
+#endif
