@@ -151,6 +151,7 @@ struct dv_comm {
     /* ledger, per peer rank p of the peer group (remote if inter): messages on user tags */
     uint64_t *sent;       /* [peers] sent to p */
     uint64_t *received;   /* [peers] matched from p (completed receives and drained or Mprobed messages) */
+    struct dv_drained *drained, *drained_last; /* FIFO of messages received before they were asked for */
     int errhandler;       /* virtual or predefined handle */
     struct dv_attribute *attributes;
     void *topology;       /* topology.c: what to re-create (cart, graph, dist_graph), NULL if none */
@@ -169,6 +170,7 @@ struct dv_drained {
     int source, tag;
     uint64_t bytes;
     unsigned char *data; /* packed bytes in native representation */
+    MPI_Request receiving; /* while it is being drained, else MPI_REQUEST_NULL */
 };
 
 /* Look up; NULL if the handle names no live object. MPI_COMM_WORLD and MPI_COMM_SELF have dv_comm objects too. */
@@ -232,6 +234,8 @@ void dv_comm_hold(struct dv_comm *comm);
 void dv_comm_release(struct dv_comm *comm);
 void dv_datatype_hold(MPI_Datatype type);
 void dv_datatype_release(MPI_Datatype type);
+void dv_op_hold(MPI_Op op);
+void dv_op_release(MPI_Op op);
 
 /* Iterate over live communicators sorted by name (the same order on all ranks): index 0.. until NULL. */
 struct dv_comm *dv_comm_sorted(size_t index);

@@ -64,7 +64,8 @@ struct dv_op {
     bool commutes, large;
 };
 
-enum dv_errhandler_kind { DV_ERRHANDLER_COMM, DV_ERRHANDLER_WIN, DV_ERRHANDLER_FILE, DV_ERRHANDLER_SESSION };
+/* The numbers of the first three are what libmpichcxx knows them by. */
+enum dv_errhandler_kind { DV_ERRHANDLER_COMM, DV_ERRHANDLER_FILE, DV_ERRHANDLER_WIN, DV_ERRHANDLER_SESSION };
 
 struct dv_errhandler {
     struct dv_object object;
