@@ -25,3 +25,8 @@ DV_CAPTURE_TESTS := roundtrip
 UNIT_TESTS += $(addprefix unit-capture-,$(DV_CAPTURE_TESTS))
 $(foreach t,$(DV_CAPTURE_TESTS),$(eval unit-capture-$(t)_SRCS := framework/tests/unit/capture_$(t).c) \
   $(eval unit-capture-$(t)_LIBS := dvcapture dvcapturestrategies dvimage dvcommon -lcmocka -pthread))
+
+# control and the command
+TEST_PROGRAMS += fake-rank
+fake-rank_SRCS := framework/tests/programs/fake_rank.c
+fake-rank_LIBS := dvcontrol dvimage dvcommon -lxxhash -pthread
