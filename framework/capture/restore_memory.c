@@ -112,12 +112,13 @@ static enum dv_status map_at(const struct dv_memory_record *record, int protecti
 }
 
 /* Large and mostly full: huge pages make filling it several times faster. Whole mappings only: a
- * mapping in two pieces would behave differently under mremap. */
+ * mapping in two pieces would behave differently under mremap. So not the main stack either, which
+ * may be a part of one. */
 static void advise_huge(const struct dv_memory_record *record, uint64_t stored)
 {
     uint64_t length = record->end - record->start;
     if (length >= 2 * HUGE_PAGE_BYTES && stored >= length / 2 &&
-        !(record->flags & DV_REGION_GROWSDOWN) &&
+        !(record->flags & (DV_REGION_GROWSDOWN | DV_REGION_STACK)) &&
         madvise(address_of(record->start), length, MADV_HUGEPAGE) != 0)
         dv_debug("capture", "no huge pages for %llx-%llx: %s", (unsigned long long)record->start,
                  (unsigned long long)record->end, strerror(errno));

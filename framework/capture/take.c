@@ -116,8 +116,8 @@ static void mark_growing(struct dv_maps *maps)
 {
     for (size_t i = 0; i < maps->count; i++) {
         struct dv_region *region = &maps->regions[i];
-        if (((region->flags & DV_REGION_STACK) || strcmp(region->path, "[stack]") == 0) &&
-            grows_down(region))
+        if ((region->flags & DV_REGION_WRITE) && maps->kinds[i] == DV_MAP_PRIVATE &&
+            !(region->flags & (DV_REGION_FILE | DV_REGION_HEAP)) && grows_down(region))
             region->flags |= DV_REGION_GROWSDOWN;
     }
 }
