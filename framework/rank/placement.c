@@ -85,7 +85,7 @@ static long lower_mmap(const __u64 *args)
     uint64_t at = hand_out(args[1]);
     if (at == 0)
         return -ENOMEM;
-    return DV_RAW(SYS_mmap, at, args[1], args[2], (args[3] & ~(uint64_t)MAP_FIXED_NOREPLACE) | MAP_FIXED, args[4],
+    return DV_RAW(SYS_mmap, at, args[1], args[2], args[3] | MAP_FIXED, args[4],
                   args[5]);
 }
 
@@ -300,7 +300,7 @@ static long install_filter(void)
         IF_EQUAL(SYS_set_tid_address, 14, 0), /* -> upper */
         IF_EQUAL(SYS_exit_group, 13, 0),      /* -> upper */
         ANSWER(SECCOMP_RET_ALLOW),
-        /* lower: from above the split and not exempt; mmap only without MAP_FIXED */
+        /* lower: from above the split and not exempt; mmap only if no address is asked for */
         LOAD(FIELD(instruction_pointer) + 4),
         IF_AT_LEAST(DV_SPLIT >> 32, 0, 9), /* -> allow */
         IF_EQUAL((uint32_t)(exempt >> 32), 0, 3),
@@ -310,7 +310,7 @@ static long install_filter(void)
         LOAD(FIELD(nr)),
         IF_EQUAL(SYS_mmap, 0, 2),
         LOAD(FIELD(args[3])),
-        IF_SET(MAP_FIXED, 1, 0), /* -> allow */
+        IF_SET(MAP_FIXED | MAP_FIXED_NOREPLACE, 1, 0), /* -> allow */
         ANSWER(SECCOMP_RET_USER_NOTIF),
         ANSWER(SECCOMP_RET_ALLOW),
         /* upper: from below the split */

@@ -35,8 +35,12 @@ static void install_parking(void)
 
 void dv_signals_start(void)
 {
-    for (int sig = 1; sig < DV_SIGNALS; sig++)
-        DV_RAW(SYS_rt_sigaction, sig, 0, &DV_GATE->signals[sig], MASK_BYTES);
+    for (int sig = 1; sig < DV_SIGNALS; sig++) {
+        struct dv_sigaction *entry = &DV_GATE->signals[sig];
+        DV_RAW(SYS_rt_sigaction, sig, 0, entry, MASK_BYTES);
+        if (is_handler(entry->handler)) /* execve leaves none: it is our own libc's */
+            *entry = (struct dv_sigaction){0, 0, 0, 0};
+    }
     install_parking();
 }
 
