@@ -61,11 +61,13 @@ static void send_stop(struct dv_sup *s, uint64_t epoch, const char *directory)
     }
 }
 
-static void report_failure(struct dv_sup *s, const char *text)
+static void report_failure(struct dv_sup *s, const char *text, const char *reason)
 {
-    /* With an interval the same refusal would come again and again: it is said once. */
-    bool again = strcmp(text, s->last_refusal) == 0;
+    /* With an interval the same refusal would come again and again, of this rank or that: it is
+     * said once. */
+    bool again = strcmp(reason, s->last_reason) == 0;
     snprintf(s->last_refusal, sizeof s->last_refusal, "%s", text);
+    snprintf(s->last_reason, sizeof s->last_reason, "%s", reason);
     if (!again || s->cause != DV_CAUSE_INTERVAL)
         dv_info("control", "%s; the application runs on", text);
 }
@@ -167,7 +169,7 @@ static void committed(void *arg, uint64_t epoch)
     struct dv_sup *s = arg;
     uint64_t now = dv_now_ns(), bytes = 0;
     s->committed_epoch = epoch;
-    s->last_refusal[0] = '\0';
+    s->last_refusal[0] = s->last_reason[0] = '\0';
     for (unsigned r = 0; r < s->size; r++) {
         bytes += s->epoch.rank[r].figures.file_bytes;
         dv_events_figures(s->events, "rank", r, &s->epoch.rank[r].figures);
@@ -211,7 +213,7 @@ static void aborted(void *arg, uint64_t epoch, enum dv_status status, int rank, 
     /* The end of a rank is reported where it is dealt with. */
     bool quiet = dv_sup_not_now(s) != NULL || s->ended_by || s->stopping;
     if (!quiet)
-        report_failure(s, text);
+        report_failure(s, text, reason);
     dv_sup_clients_epoch(s, epoch, status == DV_OK ? DV_ERR_ABORTED : status, text);
 }
 

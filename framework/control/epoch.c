@@ -185,7 +185,7 @@ static enum dv_status on_counters(struct dv_epoch *e, unsigned rank, bool parked
     /* With a single version 0 all ranks may already stand at the same counters: no targets are
      * needed then. The first answer of each rank only fills in what its maxima are. */
     if (parked && head.version == e->version)
-        r->parked = true;
+        r->parked = r->has_parked = true;
     else if (!parked)
         r->parked = false;
     if (grew && e->version > 0) {
@@ -283,14 +283,16 @@ void dv_epoch_lost(struct dv_epoch *e, unsigned rank, const char *reason)
     dv_epoch_abort(e, DV_ERR_ABORTED, (int)rank, reason);
 }
 
-/* "ranks 0, 3, 4 and 2 more" of those for which `wanted` holds. */
+/* "rank 1", "ranks 0, 3, 4 and 2 more" of those for which `wanted` holds; "" if there are none. */
 static void name_ranks(const struct dv_epoch *e,
                        bool (*wanted)(const struct dv_epoch *, const struct dv_epoch_rank *),
                        char *text, size_t text_bytes)
 {
-    unsigned named = 0, more = 0;
+    unsigned named = 0, more = 0, count = 0;
     size_t used = 0;
     text[0] = '\0';
+    for (unsigned r = 0; r < e->ranks; r++)
+        count += wanted(e, &e->rank[r]);
     for (unsigned r = 0; r < e->ranks; r++) {
         if (!wanted(e, &e->rank[r]))
             continue;
@@ -298,7 +300,11 @@ static void name_ranks(const struct dv_epoch *e,
             more++;
             continue;
         }
-        int n = snprintf(text + used, text_bytes - used, "%s%u", named ? ", " : "rank ", r);
+        int n = snprintf(text + used, text_bytes - used, "%s%u",
+                         named       ? ", "
+                         : count > 1 ? "ranks "
+                                     : "rank ",
+                         r);
         if (n > 0 && (size_t)n < text_bytes - used)
             used += (size_t)n;
         named++;
@@ -313,6 +319,13 @@ static bool is_not_parked(const struct dv_epoch *e, const struct dv_epoch_rank *
     return !r->parked;
 }
 
+/* Ranks that are being stepped do park, again and again; those that never did are at fault. */
+static bool has_never_parked(const struct dv_epoch *e, const struct dv_epoch_rank *r)
+{
+    (void)e;
+    return !r->has_parked;
+}
+
 static bool is_not_written(const struct dv_epoch *e, const struct dv_epoch_rank *r)
 {
     return e->phase == DV_EPOCH_WRITING ? !r->written : !r->durable;
@@ -322,7 +335,9 @@ static void give_up_cut(struct dv_epoch *e)
 {
     char ranks[160], reason[320];
     double limit = (double)e->quiesce_timeout_ns / 1e9;
-    name_ranks(e, is_not_parked, ranks, sizeof ranks);
+    name_ranks(e, has_never_parked, ranks, sizeof ranks);
+    if (!ranks[0])
+        name_ranks(e, is_not_parked, ranks, sizeof ranks);
     if (ranks[0])
         snprintf(reason, sizeof reason,
                  "%s did not come to a safe point within %g s (--quiesce-timeout)", ranks, limit);

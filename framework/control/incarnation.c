@@ -14,8 +14,10 @@
 
 #define MS 1000000ull
 #define SECOND (1000 * MS)
-/* After the first loss: time for mpiexec to end by itself. */
+/* After the first loss: how long it may take to learn how the process ended, and how often to look.
+ */
 #define GRACE_NS (3 * SECOND)
+#define LOOK_NS (50 * MS)
 #define KILL_AGAIN_NS (20 * MS)
 /* SIGKILLed processes that are still there after this are stuck in the kernel. */
 #define DEAD_LIMIT_NS (30 * SECOND)
@@ -77,7 +79,8 @@ void dv_sup_ending(struct dv_sup *s)
     if (s->state != DV_SUP_LAUNCHING && s->state != DV_SUP_RUNNING)
         return;
     s->state = DV_SUP_ENDING;
-    s->kill_at_ns = dv_now_ns() + GRACE_NS;
+    s->kill_at_ns = dv_now_ns() + LOOK_NS;
+    s->grace_ends_ns = s->kill_at_ns + GRACE_NS;
 }
 
 void dv_sup_kill(struct dv_sup *s)
@@ -325,6 +328,19 @@ static bool losses_were_exits(struct dv_sup *s)
     return true;
 }
 
+/* Is it still open how some lost rank has ended? Its launcher may not have reaped it yet. */
+static bool wait_for_status(const struct dv_sup *s, uint64_t now_ns)
+{
+    int status;
+    if (now_ns >= s->grace_ends_ns || s->ended_by || s->stopping || s->child_killed)
+        return false;
+    for (unsigned r = 0; r < s->size; r++)
+        if (s->ranks[r].lost && s->ranks[r].pidfd >= 0 &&
+            dv_pidfd_wait_status(s->ranks[r].pidfd, &status) && WIFSIGNALED(status))
+            return false;
+    return true;
+}
+
 static void launch_is_late(struct dv_sup *s)
 {
     unsigned late = 0;
@@ -359,6 +375,8 @@ void dv_sup_incarnation_tick(struct dv_sup *s, uint64_t now_ns)
             dv_sup_finish(s, DV_EXIT_FAILED, "killed processes did not end");
         } else if (now_ns >= s->kill_at_ns && losses_were_exits(s)) {
             s->state = DV_SUP_RUNNING;
+        } else if (now_ns >= s->kill_at_ns && wait_for_status(s, now_ns)) {
+            s->kill_at_ns = now_ns + LOOK_NS;
         } else if (now_ns >= s->kill_at_ns) {
             dv_sup_kill(s);
             dv_sup_reap(s);

@@ -19,6 +19,7 @@
 /* Where the supervisor's standard streams are handed down through mpiexec; above what hydra opens
  * for itself, below the smallest limit on descriptors that is in use (256). */
 #define STDIO_BASE 200
+#define MOST_DESCRIPTORS 1024
 
 struct arguments {
     char **list;
@@ -66,15 +67,37 @@ static bool all_ranks_are_here(void)
     return true;
 }
 
-/* Descriptors that this process was given besides 0, 1 and 2, for the ranks to have too: those that
- * are not closed by an exec, since all of our own are. "-" if there are none. */
-static void list_inherited(char *text, size_t text_bytes)
+static bool is_named(const struct dv_job *job, int fd)
+{
+    char names[2][40];
+    snprintf(names[0], sizeof names[0], "/dev/fd/%d", fd);
+    snprintf(names[1], sizeof names[1], "/proc/self/fd/%d", fd);
+    for (size_t i = 0; i < job->arg_count; i++)
+        if (strstr(job->args[i], names[0]) || strstr(job->args[i], names[1]))
+            return true;
+    return false;
+}
+
+/* A descriptor that this process was given besides 0, 1 and 2, for the ranks to have too: one that
+ * is not closed by an exec, since all of our own are. Pipes and sockets that leaked from whoever
+ * started us (make's job server, an editor) are not handed on, unless the arguments name them: no
+ * checkpoint would be possible for their sake. */
+static bool is_handed_on(const struct dv_job *job, int fd)
+{
+    struct stat st;
+    int flags = fcntl(fd, F_GETFD);
+    if (flags < 0 || (flags & FD_CLOEXEC) || fstat(fd, &st) != 0)
+        return false;
+    return !(S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) || is_named(job, fd);
+}
+
+/* As "7,9"; "-" if there are none. */
+static void list_inherited(const struct dv_job *job, char *text, size_t text_bytes)
 {
     size_t used = 0;
     snprintf(text, text_bytes, "-");
-    for (int fd = 3; fd < 1024; fd++) {
-        int flags = fcntl(fd, F_GETFD);
-        if (flags < 0 || (flags & FD_CLOEXEC))
+    for (int fd = 3; fd < MOST_DESCRIPTORS; fd++) {
+        if (!is_handed_on(job, fd))
             continue;
         int n = snprintf(text + used, text_bytes - used, "%s%d", used ? "," : "", fd);
         if (n < 0 || (size_t)n >= text_bytes - used)
@@ -96,7 +119,7 @@ static enum dv_status add_stdio(struct arguments *a, const struct dv_launch *wha
         add(a, "%d:%" PRIu64 ":%" PRIu64, STDIO_BASE + fd, (uint64_t)st.st_dev,
             (uint64_t)st.st_ino);
     }
-    list_inherited(keep, sizeof keep);
+    list_inherited(what->job, keep, sizeof keep);
     add(a, "%s", keep);
     return DV_OK;
 }
@@ -139,14 +162,20 @@ static void become(const struct dv_launch *what, char **arguments, bool hand_dow
         return;
     if (getppid() != parent)
         _exit(127);
+    for (int fd = 3; fd < MOST_DESCRIPTORS; fd++) {
+        int flags = fcntl(fd, F_GETFD);
+        if (flags >= 0 && !(flags & FD_CLOEXEC) && !is_handed_on(what->job, fd))
+            close(fd);
+    }
     if (hand_down) {
         int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        if (null < 0)
+        int out = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        if (null < 0 || out < 0)
             return;
         for (int fd = 0; fd < 3; fd++)
             if (dup2(fd, STDIO_BASE + fd) < 0)
                 return;
-        if (dup2(null, 0) < 0 || dup2(2, 1) < 0)
+        if (dup2(null, 0) < 0 || dup2(out, 1) < 0)
             return;
     }
     if (chdir(what->job->cwd) != 0)

@@ -5,7 +5,7 @@
  * killed. The supervisor's streams are inherited at high descriptor numbers through mpiexec and its
  * proxy, and the small program dejavu-stdio puts them in place just before it becomes dejavu-rank:
  *
- *      dejavu --fork--> mpiexec (0: /dev/null, 1: stderr, 200..202: the supervisor's 0..2)
+ *      dejavu --fork--> mpiexec (0: /dev/null, 1: /dev/null, 200..202: the supervisor's 0..2)
  *                          '- hydra_pmi_proxy -> dejavu-stdio 200 201 202 ... -> dejavu-rank (0..2
  * in place)
  *

@@ -21,6 +21,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -185,6 +186,19 @@ static void tear_down(struct dv_sup *s)
         close(s->signal_fd);
 }
 
+/* mpiexec does not pass a signal on to its ranks reliably, and when the terminal has sent it the
+ * same SIGINT, a second one makes it fail noisily: the ranks are told directly, and mpiexec ends
+ * when they have. */
+static void ask_to_end(struct dv_sup *s, int signal_number)
+{
+    bool told = false;
+    for (unsigned r = 0; r < s->size && s->job->ranks; r++)
+        if (s->ranks[r].conn && s->ranks[r].pidfd >= 0)
+            told |= syscall(SYS_pidfd_send_signal, s->ranks[r].pidfd, SIGTERM, NULL, 0) == 0;
+    if (!told && s->child > 0 && !s->child_reaped)
+        (void)kill(s->child, s->job->ranks ? SIGTERM : signal_number);
+}
+
 static void end_by_signal(struct dv_sup *s, int signal_number)
 {
     bool again = s->ended_by != 0;
@@ -203,9 +217,7 @@ static void end_by_signal(struct dv_sup *s, int signal_number)
     s->state = DV_SUP_ENDING;
     s->kill_at_ns = dv_now_ns() + END_GRACE_NS;
     dv_epoch_abort(&s->epoch, DV_ERR_ABORTED, -1, "the job is being ended");
-    /* The terminal may have sent mpiexec the same SIGINT, and two of them make it fail noisily. */
-    if (s->child > 0 && !s->child_reaped)
-        (void)kill(s->child, s->job->ranks ? SIGTERM : signal_number);
+    ask_to_end(s, signal_number);
 }
 
 static void on_signals(struct dv_sup *s)

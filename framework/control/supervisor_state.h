@@ -61,7 +61,7 @@ struct dv_sup {
     int child_status;
     unsigned child_order;
     uint32_t incarnation, restarts;
-    uint64_t launched_ns, kill_at_ns, dead_at_ns, resume_at_ns;
+    uint64_t launched_ns, kill_at_ns, grace_ends_ns, dead_at_ns, resume_at_ns;
     unsigned failed_starts;       /* in a row */
     enum dv_status start_failure; /* what a rank said before it ran */
     char start_reason[600], hang[400];
@@ -74,7 +74,7 @@ struct dv_sup {
     bool checkpoint_wanted; /* asked for while another was under way, or by a signal */
     uint64_t *bad_epochs;
     size_t bad_count;
-    char last_refusal[700], last_failure[300];
+    char last_refusal[700], last_reason[600], last_failure[300];
     int last_signal; /* that killed the application, if it brings that about itself */
     uint64_t last_signal_epoch;
 

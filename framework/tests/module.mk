@@ -21,7 +21,7 @@ unit-image-manifest_SRCS := framework/tests/unit/image_manifest.c
 unit-image-manifest_LIBS := dvimage dvcommon -lcmocka -pthread
 
 # capture
-DV_CAPTURE_TESTS := roundtrip
+DV_CAPTURE_TESTS := roundtrip regions descriptors
 UNIT_TESTS += $(addprefix unit-capture-,$(DV_CAPTURE_TESTS))
 $(foreach t,$(DV_CAPTURE_TESTS),$(eval unit-capture-$(t)_SRCS := framework/tests/unit/capture_$(t).c) \
   $(eval unit-capture-$(t)_LIBS := dvcapture dvcapturestrategies dvimage dvcommon -lcmocka -pthread))

@@ -1,17 +1,15 @@
-/* fake-rank: stands in for dejavu-rank in the supervisor's tests. It speaks wire.h from the rank's side and plays an
- * application that does nothing but count collectives; its images hold the count. What else it does is said by the
- * "program's" arguments, key=value:
+/* fake-rank: stands in for dejavu-rank in the supervisor's tests. It speaks wire.h from the rank's
+ * side and plays an application that does nothing but count collectives; its images hold the count.
+ * What else it does is said by the "program's" arguments, key=value:
  *
  *      iterations=N step_ms=N        how long it runs
- *      die=R@I[:S] [always]          rank R kills itself with signal S (9) at count I; in the first incarnation only
- *      exit=R@I:S                    rank R ends with status S at count I
- *      silent                        ... without announcing it
- *      refuse=R                      rank R cannot checkpoint
- *      raise                         on STOP the rank is in a collective that the others have not entered yet
- *      needs_step=R                  rank R parks only after rank 0 was stepped
- *      never_park=R                  rank R does not park
- *      damaged=E                     restoring epoch E fails
- *      token=R                       rank R first shows a wrong token on another connection
+ *      die=R@I[:S] [always]          rank R kills itself with signal S (9) at count I; in the first
+ * incarnation only exit=R@I:S                    rank R ends with status S at count I silent ...
+ * without announcing it refuse=R                      rank R cannot checkpoint raise on STOP the
+ * rank is in a collective that the others have not entered yet needs_step=R                  rank R
+ * parks only after rank 0 was stepped never_park=R                  rank R does not park damaged=E
+ * restoring epoch E fails token=R                       rank R first shows a wrong token on another
+ * connection
  */
 #include "common/fail.h"
 #include "common/io.h"
@@ -158,13 +156,13 @@ static enum dv_status write_image(void)
     enum dv_status status = dv_program_digest(me.program, identity.program_digest);
     if (status)
         return status;
-    status = dv_image_writer_open(me.stop.directory, name,
-                                  me.stop.recycle[0] ? me.stop.recycle : NULL, &identity,
-                                  &me.writer);
+    status =
+        dv_image_writer_open(me.stop.directory, name, me.stop.recycle[0] ? me.stop.recycle : NULL,
+                             &identity, &me.writer);
     if (status)
         return status;
-    if ((status = dv_image_write_section(me.writer, DV_SECTION_CONTEXT, &me.count,
-                                         sizeof me.count)) ||
+    if ((status =
+             dv_image_write_section(me.writer, DV_SECTION_CONTEXT, &me.count, sizeof me.count)) ||
         (status = dv_image_write_pages(me.writer, 0x10000, sizeof page, page)) ||
         (status = dv_image_writer_finish(me.writer, &stats)))
         return status;
