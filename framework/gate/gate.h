@@ -1,14 +1,18 @@
-/* The gate: the ABI between the upper half (the application, its libraries, DejaVu's libmpich.so.12) and the lower
- * half (dejavu-rank with the real MPICH). Both sides include this file; nothing else is shared.
+/* The gate: the ABI between the upper half (the application, its libraries, DejaVu's
+ * libmpich.so.12) and the lower half (dejavu-rank with the real MPICH). Both sides include this
+ * file; nothing else is shared.
  *
- *      0                DV_GATE_BASE  RESIDENT  BREAK                          DV_SPLIT                     top
- *      | non-PIE program |  gate page | resident | heap ->   ...   <- mmap, stack |  lower half, reserved gaps |
- *      '------------------------------- upper half: saved -----------------------'------- never saved --------'
+ *      0                DV_GATE_BASE  RESIDENT  BREAK                          DV_SPLIT top |
+ * non-PIE program |  gate page | resident | heap ->   ...   <- mmap, stack |  lower half, reserved
+ * gaps |
+ *      '------------------------------- upper half: saved -----------------------'------- never
+ * saved --------'
  *
- * The gate page is upper-half memory (so it is saved with an image); the lower half fills in its own part at start and
- * after every restore. Calls cross the gate by switching the thread pointer (FS base) to the lower half's, calling, and
- * switching back; the stack stays. Code that does so is compiled with -fno-stack-protector (the canary is FS-relative)
- * and must not touch thread-local variables in between. */
+ * The gate page is upper-half memory (so it is saved with an image); the lower half fills in its
+ * own part at start and after every restore. Calls cross the gate by switching the thread pointer
+ * (FS base) to the lower half's, calling, and switching back; the stack stays. Code that does so is
+ * compiled with -fno-stack-protector (the canary is FS-relative) and must not touch thread-local
+ * variables in between. */
 #ifndef DV_GATE_GATE_H
 #define DV_GATE_GATE_H
 
@@ -29,7 +33,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-/* Callee-saved state of the System V x86-64 ABI at a gate entry that may be returned to in another process. */
+/* Callee-saved state of the System V x86-64 ABI at a gate entry that may be returned to in another
+ * process. */
 struct dv_gate_context {
     uint64_t rbx, rbp, r12, r13, r14, r15, rsp, rip, fs;
     uint32_t mxcsr, x87cw;
@@ -38,52 +43,63 @@ struct dv_gate_context {
 /* What a capture call returns with. */
 enum dv_outcome { DV_OUTCOME_COMMITTED = 0, DV_OUTCOME_ABORTED = 1, DV_OUTCOME_RESTORED = 2 };
 
-/* Collective clocks: how many collectives this rank has initiated on a communicator. MPI_Init and MPI_Finalize count as
- * collectives on the pseudo-communicator DV_CUT_PHASE: 0 before MPI_Init, 1 once initiated, 2 once MPI_Finalize is. */
+/* Collective clocks: how many collectives this rank has initiated on a communicator. MPI_Init and
+ * MPI_Finalize count as collectives on the pseudo-communicator DV_CUT_PHASE: 0 before MPI_Init, 1
+ * once initiated, 2 once MPI_Finalize is. */
 struct dv_cut_entry {
     uint64_t comm, count;
 };
 #define DV_CUT_PHASE 1ull
 enum dv_cut_verdict {
-    DV_CUT_RUN,     /* others are ahead: return to the application, stop again at the next safe point */
+    DV_CUT_RUN, /* others are ahead: return to the application, stop again at the next safe point */
     DV_CUT_REACHED, /* all ranks stand at the cut and none will move: go on with the checkpoint */
     DV_CUT_ABORT,   /* the checkpoint is given up: return to the application */
 };
 
-/* What the lower half offers besides MPI. Call through DV_LOWER(); all run on the caller's thread and stack. */
+struct dv_lower_mpi;
+
+/* What the lower half offers besides MPI. Call through DV_LOWER(); all run on the caller's thread
+ * and stack. */
 struct dv_lower {
     /* The epoch that is being asked for; 0 if the request is gone. */
     uint64_t (*stop_epoch)(void);
-    /* At a safe point: publish the counters of all live communicators (and DV_CUT_PHASE) and wait. While waiting the
-     * real MPI library is kept progressing if it is initialized. */
-    enum dv_cut_verdict (*cut_wait)(uint64_t epoch, const struct dv_cut_entry *entries, size_t count);
+    /* At a safe point: publish the counters of all live communicators (and DV_CUT_PHASE) and wait.
+     * While waiting the real MPI library is kept progressing if it is initialized. */
+    enum dv_cut_verdict (*cut_wait)(uint64_t epoch, const struct dv_cut_entry *entries,
+                                    size_t count);
     /* Has the epoch been given up meanwhile? For loops after the cut. */
     int (*aborted)(uint64_t epoch);
-    /* This rank cannot checkpoint now; `reason` names the call and the object. The epoch is aborted on all ranks.
-     * Returns at once; `stop` is cleared by the time this returns. */
+    /* This rank cannot checkpoint now; `reason` names the call and the object. The epoch is aborted
+     * on all ranks. Returns at once; `stop` is cleared by the time this returns. */
     void (*refuse)(uint64_t epoch, const char *reason);
-    /* Phases of the stop, for the record: nanoseconds spent until the cut, completing collectives, draining. */
+    /* Phases of the stop, for the record: nanoseconds spent until the cut, completing collectives,
+     * draining. */
     void (*record)(const char *what, uint64_t value);
     /* Capture the upper half (called by dv_gate_capture only). */
     int (*capture)(uint64_t epoch);
-    /* The application ends by itself with this status (MPI_Abort): not a failure to recover from. */
+    /* The application ends by itself with this status (MPI_Abort): not a failure to recover from.
+     */
     void (*exiting)(int status);
-    /* The lower-half thread pointer for the calling upper thread, made at its first MPI call. The only one that is
-     * called WITHOUT switching (there is nothing to switch to yet). */
+    /* The lower-half thread pointer for the calling upper thread, made at its first MPI call. The
+     * only one that is called WITHOUT switching (there is nothing to switch to yet). */
     uint64_t (*thread_pointer)(void);
     void (*log)(int level, const char *text);
-    /* Executable thunk number `index` with this C signature that calls `function(index, a, b, c, d)` in the upper
-     * half, thread pointer switched; for callbacks that MPI makes (user MPI_Op ...). Same index: same address. */
+    /* Executable thunk number `index` with this C signature that calls `function(index, a, b, c,
+     * d)` in the upper half, thread pointer switched; for callbacks that MPI makes (user MPI_Op
+     * ...). Same index: same address. */
     void *(*thunk)(uint32_t index, void *function);
-    /* The job's protocol strategy. Strings live in the gate page. */
+    /* Communication that watches the stop flag: gate/lower_mpi.h. */
+    const struct dv_lower_mpi *mpi;
 };
 
-/* What the upper half's MPI library offers; NULL until it is loaded. Called with the upper thread pointer. */
+/* What the upper half's MPI library offers; NULL until it is loaded. Called with the upper thread
+ * pointer. */
 struct dv_upper {
-    /* The main thread stands in application code, in the parking signal's handler: come to a safe point here.
-     * Returns when the application may go on. */
+    /* The main thread stands in application code, in the parking signal's handler: come to a safe
+     * point here. Returns when the application may go on. */
     void (*safe_point)(void);
-    /* Nonzero while the calling (main) thread is inside the MPI library, which will notice `stop` by itself. */
+    /* Nonzero while the calling (main) thread is inside the MPI library, which will notice `stop`
+     * by itself. */
     const volatile uint32_t *in_mpi;
 };
 
@@ -102,27 +118,31 @@ struct dv_gate {
     const struct dv_lower *lower;
     void *const *mpi;        /* the real MPI functions, indexed by enum dv_mpi_fn (generated) */
     uint64_t main_lower_fs;  /* thread pointer of the lower half's main thread */
-    int64_t upper_fs_offset; /* lower thread pointer + this: where a gate entry leaves the upper thread pointer */
+    int64_t upper_fs_offset; /* lower thread pointer + this: where a gate entry leaves the upper
+                                thread pointer */
     uint64_t main_upper_fs;
     /* Upper half's. Must be at DV_GATE_CONTEXT_OFFSET. */
     struct dv_gate_context context;
     const struct dv_upper *upper;
-    /* The blocking collective that the main thread is in or went through last; read by the agent at any time. */
+    /* The blocking collective that the main thread is in or went through last; read by the agent at
+     * any time. */
     volatile uint64_t coll_comm, coll_count;
-    volatile uint64_t phase;              /* as DV_CUT_PHASE */
-    const char *volatile mpi_call;        /* name of the MPI call the main thread is in, NULL if none */
-    uint32_t mpi_rank, mpi_size;          /* known from the launcher before MPI_Init */
-    int32_t thread_required;              /* what the application asked of MPI_Init_thread */
+    volatile uint64_t phase;       /* as DV_CUT_PHASE */
+    const char *volatile mpi_call; /* name of the MPI call the main thread is in, NULL if none */
+    uint32_t mpi_rank, mpi_size;   /* known from the launcher before MPI_Init */
+    int32_t thread_required;       /* what the application asked of MPI_Init_thread */
     int32_t thread_provided;
     char protocol[64], protocol_options[448];
-    /* vdso functions of this process, refreshed at every restore; the resident's vdso image jumps through these. */
+    /* vdso functions of this process, refreshed at every restore; the resident's vdso image jumps
+     * through these. */
     void *vdso_clock_gettime, *vdso_gettimeofday, *vdso_time, *vdso_getcpu, *vdso_clock_getres;
     uint64_t stack_start, stack_end; /* the main thread's stack as the loader mapped it */
     uint64_t tid_address; /* what the upper libc gave to set_tid_address: its cached thread id */
     char program[512];    /* absolute path of the application, what /proc/self/exe should say */
     struct dv_sigaction signals[DV_SIGNALS];
     volatile uint32_t vdso_depth; /* application signal handlers that interrupted the real vdso */
-    /* What the main thread was blocked in when the agent looked just before it signalled; number -1: not blocked. */
+    /* What the main thread was blocked in when the agent looked just before it signalled; number
+     * -1: not blocked. */
     struct {
         int64_t number;
         uint64_t arg0, arg1, sp, ip;
@@ -130,14 +150,16 @@ struct dv_gate {
     /* The interrupted sleep that is being continued (see resident.c). */
     struct timespec sleep_request, sleep_remaining;
     uint64_t sleep_ip, sleep_sp, sleep_number;
-    int64_t sleep_deadline_ns; /* CLOCK_MONOTONIC; a restore moves it by the difference of the clocks */
-    int64_t captured_ns;       /* CLOCK_MONOTONIC when this state was captured */
+    int64_t
+        sleep_deadline_ns; /* CLOCK_MONOTONIC; a restore moves it by the difference of the clocks */
+    int64_t captured_ns;   /* CLOCK_MONOTONIC when this state was captured */
 };
 
 #define DV_GATE_MAGIC 0x4547415655464a44ull
 #define DV_GATE ((struct dv_gate *)DV_GATE_BASE)
 
-_Static_assert(offsetof(struct dv_gate, context) == DV_GATE_CONTEXT_OFFSET, "assembly knows this offset");
+_Static_assert(offsetof(struct dv_gate, context) == DV_GATE_CONTEXT_OFFSET,
+               "assembly knows this offset");
 _Static_assert(sizeof(struct dv_gate) <= DV_GATE_BYTES, "the gate page is too small");
 
 static inline uint64_t dv_fs_get(void)
@@ -148,7 +170,10 @@ static inline uint64_t dv_fs_get(void)
         return fs;
     }
     long ret;
-    __asm__ volatile("syscall" : "=a"(ret) : "a"(SYS_arch_prctl), "D"(0x1003), "S"(&fs) : "rcx", "r11", "memory");
+    __asm__ volatile("syscall"
+                     : "=a"(ret)
+                     : "a"(SYS_arch_prctl), "D"(0x1003), "S"(&fs)
+                     : "rcx", "r11", "memory");
     return fs;
 }
 
@@ -159,11 +184,14 @@ static inline void dv_fs_set(uint64_t fs)
         return;
     }
     long ret;
-    __asm__ volatile("syscall" : "=a"(ret) : "a"(SYS_arch_prctl), "D"(0x1002), "S"(fs) : "rcx", "r11", "memory");
+    __asm__ volatile("syscall"
+                     : "=a"(ret)
+                     : "a"(SYS_arch_prctl), "D"(0x1002), "S"(fs)
+                     : "rcx", "r11", "memory");
 }
 
-/* Switch to the lower half's thread pointer `lower_fs`; returns the upper one, to be given to dv_gate_leave. The upper
- * thread pointer is left where a signal handler or callback finds it. */
+/* Switch to the lower half's thread pointer `lower_fs`; returns the upper one, to be given to
+ * dv_gate_leave. The upper thread pointer is left where a signal handler or callback finds it. */
 static inline uint64_t dv_gate_enter(uint64_t lower_fs)
 {
     uint64_t upper_fs = dv_fs_get();
@@ -177,9 +205,10 @@ static inline void dv_gate_leave(uint64_t upper_fs)
     dv_fs_set(upper_fs);
 }
 
-/* Capture the upper half from here (resident.S-like assembly, linked into each upper-half user): saves the callee-saved
- * state into the gate page, switches, calls lower->capture(epoch). Returns an enum dv_outcome; with
- * DV_OUTCOME_RESTORED in another process, under another lower half. Main thread only. */
+/* Capture the upper half from here (resident.S-like assembly, linked into each upper-half user):
+ * saves the callee-saved state into the gate page, switches, calls lower->capture(epoch). Returns
+ * an enum dv_outcome; with DV_OUTCOME_RESTORED in another process, under another lower half. Main
+ * thread only. */
 int dv_gate_capture(uint64_t epoch);
 
 #endif /* !__ASSEMBLER__ */

@@ -1,18 +1,20 @@
-/* The agent: one thread per rank that talks to the supervisor (control/wire.h) and brings the main thread to a stop.
+/* The agent: one thread per rank that talks to the supervisor (control/wire.h) and brings the main
+ * thread to a stop.
  *
- * Two threads share `agent` under its lock: the agent thread, which receives, and the application's main thread, which
- * comes here through the gate when it is at a safe point. The placement thread only sends (EXITING). Frames are sent
- * under their own lock, which is never held over anything but the send itself.
+ * Two threads share `agent` under its lock: the agent thread, which receives, and the application's
+ * main thread, which comes here through the gate when it is at a safe point. The placement thread
+ * only sends (EXITING). Frames are sent under their own lock, which is never held over anything but
+ * the send itself.
  *
- *      main thread:   running --(safe point)--> parked --(PROCEED)--> capturing --> written --(RESUME)--> running
- *                        ^---(TARGET: behind, STEP)--'                                  '--(ABORT)---------^
+ *      main thread:   running --(safe point)--> parked --(PROCEED)--> capturing --> written
+ * --(RESUME)--> running
+ *                        ^---(TARGET: behind, STEP)--' '--(ABORT)---------^
  */
+#include "common/fail.h"
+#include "common/io.h"
 #include "control/wire.h"
 #include "rank/rank.h"
 #include "rank/raw.h"
-
-#include "common/fail.h"
-#include "common/io.h"
 
 #include <dejavu/log.h>
 
@@ -43,13 +45,13 @@ static struct {
     pthread_mutex_t send_lock, lock;
     pthread_cond_t changed;
     enum main_state state;
-    uint64_t epoch;   /* being asked for; 0: none */
+    uint64_t epoch; /* being asked for; 0: none */
     struct dv_wire_stop stop;
     uint32_t version; /* of the targets */
     struct dv_wire_entry *targets;
     size_t target_count;
     int proceed, step, resumed, checked;
-    struct dv_cut_entry raised; /* last told by RAISE */
+    struct dv_cut_entry raised;  /* last told by RAISE */
     uint64_t stop_ns, parked_ns; /* when */
     struct dv_wire_figures figures;
     struct dv_image_writer *writer; /* written, not yet durable */
@@ -63,22 +65,28 @@ static struct {
     .lock = PTHREAD_MUTEX_INITIALIZER,
 };
 
-/* ---- sending ------------------------------------------------------------------------------------------------------ */
+/* ---- sending
+ * ------------------------------------------------------------------------------------------------------
+ */
 
-static void send_frame(enum dv_wire_type type, const void *payload, size_t length, const void *more, size_t more_length)
+static void send_frame(enum dv_wire_type type, const void *payload, size_t length, const void *more,
+                       size_t more_length)
 {
     if (agent.fd < 0)
         return;
     pthread_mutex_lock(&agent.send_lock);
-    enum dv_status status = dv_wire_send(agent.fd, type, (unsigned)dv_rank.rank, payload, length, more, more_length);
+    enum dv_status status =
+        dv_wire_send(agent.fd, type, (unsigned)dv_rank.rank, payload, length, more, more_length);
     pthread_mutex_unlock(&agent.send_lock);
-    if (status != DV_OK) /* the receiving side sees the end of the connection too, and ends the rank */
+    if (status !=
+        DV_OK) /* the receiving side sees the end of the connection too, and ends the rank */
         dv_debug("agent", "cannot send to the supervisor");
 }
 
 static void send_entries(enum dv_wire_type type, const struct dv_cut_entry *entries, size_t count)
 {
-    struct dv_wire_parked parked = {.epoch = agent.epoch, .version = agent.version, .count = (uint32_t)count};
+    struct dv_wire_parked parked = {
+        .epoch = agent.epoch, .version = agent.version, .count = (uint32_t)count};
     send_frame(type, &parked, sizeof parked, entries, count * sizeof *entries);
 }
 
@@ -100,7 +108,8 @@ void dv_agent_restore_failed(uint64_t epoch, enum dv_status status, const char *
     send_failed(epoch, status, reason);
 }
 
-/* ---- the main thread at a safe point ------------------------------------------------------------------------------ */
+/* ---- the main thread at a safe point
+ * ------------------------------------------------------------------------------ */
 
 uint64_t dv_agent_stop_epoch(void)
 {
@@ -142,7 +151,8 @@ static int is_behind(const struct dv_cut_entry *entries, size_t count)
 {
     for (size_t i = 0; i < agent.target_count; i++)
         for (size_t j = 0; j < count; j++)
-            if (agent.targets[i].comm == entries[j].comm && agent.targets[i].count > entries[j].count)
+            if (agent.targets[i].comm == entries[j].comm &&
+                agent.targets[i].count > entries[j].count)
                 return 1;
     return 0;
 }
@@ -153,9 +163,11 @@ static enum dv_status check(char *why, size_t why_bytes)
     int tids[8];
     size_t threads = dv_threads_upper(tids, sizeof tids / sizeof *tids);
     if (threads > 0) {
-        snprintf(why, why_bytes, "the application has %zu%s thread%s beside its main one (the first has id %d); "
+        snprintf(why, why_bytes,
+                 "the application has %zu%s thread%s beside its main one (the first has id %d); "
                  "only single-threaded processes can be captured yet",
-                 threads, threads == sizeof tids / sizeof *tids ? " or more" : "", threads == 1 ? "" : "s", tids[0]);
+                 threads, threads == sizeof tids / sizeof *tids ? " or more" : "",
+                 threads == 1 ? "" : "s", tids[0]);
         return DV_ERR_REFUSED;
     }
     return dv_capture_check(dv_rank.lower_fd_base, dv_rank.stdio, why, why_bytes);
@@ -212,7 +224,8 @@ static enum dv_cut_verdict parked(uint64_t epoch, const struct dv_cut_entry *ent
     }
 }
 
-enum dv_cut_verdict dv_agent_cut_wait(uint64_t epoch, const struct dv_cut_entry *entries, size_t count)
+enum dv_cut_verdict dv_agent_cut_wait(uint64_t epoch, const struct dv_cut_entry *entries,
+                                      size_t count)
 {
     enum dv_cut_verdict verdict = DV_CUT_ABORT;
     char why[400] = "";
@@ -270,7 +283,9 @@ void dv_agent_record(const char *what, uint64_t value)
         *slot = value;
 }
 
-/* ---- capturing ---------------------------------------------------------------------------------------------------- */
+/* ---- capturing
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 /* The strategy hears of the last epoch's fate on this thread, before it is asked for another. */
 static void tell_strategy(void)
@@ -323,7 +338,8 @@ static enum dv_status take(uint64_t epoch, struct dv_image_writer **writer)
     return status;
 }
 
-/* Called by the gate, on the upper stack. A restored process does not come back here but to the gate. */
+/* Called by the gate, on the upper stack. A restored process does not come back here but to the
+ * gate. */
 int dv_agent_capture(uint64_t epoch)
 {
     struct dv_image_writer *writer = NULL;
@@ -350,9 +366,11 @@ int dv_agent_capture(uint64_t epoch)
     return resumed ? DV_OUTCOME_COMMITTED : DV_OUTCOME_ABORTED;
 }
 
-/* ---- the agent thread --------------------------------------------------------------------------------------------- */
+/* ---- the agent thread
+ * --------------------------------------------------------------------------------------------- */
 
-/* What the main thread is blocked in, so that the parking handler can make an interrupted call again. */
+/* What the main thread is blocked in, so that the parking handler can make an interrupted call
+ * again. */
 static void look_at_main_thread(void)
 {
     char text[256];
@@ -368,8 +386,8 @@ static void look_at_main_thread(void)
     if (got <= 0)
         return;
     text[got] = '\0';
-    if (sscanf(text, "%lld %llx %llx %llx %llx %llx %llx %llx %llx", &number, &arg[0], &arg[1], &arg[2], &arg[3], &arg[4],
-               &arg[5], &sp, &ip) != 9)
+    if (sscanf(text, "%lld %llx %llx %llx %llx %llx %llx %llx %llx", &number, &arg[0], &arg[1],
+               &arg[2], &arg[3], &arg[4], &arg[5], &sp, &ip) != 9)
         return;
     gate->blocked.number = number;
     gate->blocked.arg0 = arg[0];
@@ -378,8 +396,9 @@ static void look_at_main_thread(void)
     gate->blocked.ip = ip;
 }
 
-/* The main thread has not come to a safe point yet. Inside MPI it will by itself, unless it is in a collective: then the
- * others must hear of it. Elsewhere the parking signal brings it. With the lock held. */
+/* The main thread has not come to a safe point yet. Inside MPI it will by itself, unless it is in a
+ * collective: then the others must hear of it. Elsewhere the parking signal brings it. With the
+ * lock held. */
 static void nudge(void)
 {
     struct dv_gate *gate = DV_GATE;
@@ -398,7 +417,8 @@ static void nudge(void)
 static void on_stop(const struct dv_wire_stop *stop)
 {
     agent.stop = *stop;
-    agent.stop.directory[sizeof stop->directory - 1] = agent.stop.recycle[sizeof stop->recycle - 1] = '\0';
+    agent.stop.directory[sizeof stop->directory - 1] =
+        agent.stop.recycle[sizeof stop->recycle - 1] = '\0';
     agent.epoch = stop->epoch;
     agent.state = RUNNING;
     agent.version = 0;
@@ -426,7 +446,8 @@ static void on_target(const struct dv_wire_parked *target, size_t length)
     agent.version = target->version;
 }
 
-/* All ranks have written: the application goes on while the image is made durable. Lock held on entry and exit. */
+/* All ranks have written: the application goes on while the image is made durable. Lock held on
+ * entry and exit. */
 static void on_resume(void)
 {
     struct dv_image_writer *writer = agent.writer;
@@ -502,7 +523,8 @@ static void handle(const struct dv_wire_header *header, const void *payload)
 
 __attribute__((noreturn)) static void end_of_supervisor(void)
 {
-    dv_error("agent", "the supervisor is gone; ending this rank (`dejavu restart %s` continues the job)",
+    dv_error("agent",
+             "the supervisor is gone; ending this rank (`dejavu restart %s` continues the job)",
              dv_rank.options.job);
     kill(getpid(), SIGKILL);
     abort();
@@ -535,7 +557,9 @@ static void *agent_thread(void *unused)
     }
 }
 
-/* ---- start -------------------------------------------------------------------------------------------------------- */
+/* ---- start
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 static enum dv_status read_token(uint8_t token[DV_WIRE_TOKEN_BYTES])
 {
@@ -544,7 +568,8 @@ static enum dv_status read_token(uint8_t token[DV_WIRE_TOKEN_BYTES])
     snprintf(path, sizeof path, "%s/token", dv_rank.options.job);
     enum dv_status status = dv_read_file(path, 4096, &bytes, &length);
     if (status == DV_OK && length != DV_WIRE_TOKEN_BYTES)
-        status = dv_fail("agent", DV_ERR_DAMAGED, "%s: %zu bytes, not %d", path, length, DV_WIRE_TOKEN_BYTES);
+        status = dv_fail("agent", DV_ERR_DAMAGED, "%s: %zu bytes, not %d", path, length,
+                         DV_WIRE_TOKEN_BYTES);
     if (status == DV_OK)
         memcpy(token, bytes, DV_WIRE_TOKEN_BYTES);
     free(bytes);
@@ -573,21 +598,23 @@ static enum dv_status say_hello(void)
     status = dv_wire_receive(agent.fd, &header, unused, sizeof unused);
     setsockopt(agent.fd, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof none);
     if (status != DV_OK || header.type != DV_WIRE_WELCOME)
-        return dv_fail("agent", DV_ERR_PROTOCOL, "the supervisor at %s:%u did not accept rank %d", dv_rank.options.host,
-                       dv_rank.options.port, dv_rank.rank);
+        return dv_fail("agent", DV_ERR_PROTOCOL, "the supervisor at %s:%u did not accept rank %d",
+                       dv_rank.options.host, dv_rank.options.port, dv_rank.rank);
     return DV_OK;
 }
 
 enum dv_status dv_agent_connect(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)dv_rank.options.port)};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)dv_rank.options.port)};
     int on = 1;
     if (inet_pton(AF_INET, dv_rank.options.host, &address.sin_addr) != 1)
-        return dv_fail("agent", DV_ERR_USAGE, "--host %s: not an IPv4 address", dv_rank.options.host);
+        return dv_fail("agent", DV_ERR_USAGE, "--host %s: not an IPv4 address",
+                       dv_rank.options.host);
     agent.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (agent.fd < 0 || connect(agent.fd, (struct sockaddr *)&address, sizeof address) != 0)
-        return dv_fail("agent", DV_ERR_SYSTEM, "cannot reach the supervisor at %s:%u: %s", dv_rank.options.host,
-                       dv_rank.options.port, strerror(errno));
+        return dv_fail("agent", DV_ERR_SYSTEM, "cannot reach the supervisor at %s:%u: %s",
+                       dv_rank.options.host, dv_rank.options.port, strerror(errno));
     setsockopt(agent.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return say_hello();
 }
@@ -603,5 +630,7 @@ enum dv_status dv_agent_start(void)
     if (agent.fd < 0)
         return DV_OK;
     int error = pthread_create(&thread, NULL, agent_thread, NULL);
-    return error == 0 ? DV_OK : dv_fail("agent", DV_ERR_SYSTEM, "cannot start the agent thread: %s", strerror(error));
+    return error == 0 ? DV_OK
+                      : dv_fail("agent", DV_ERR_SYSTEM, "cannot start the agent thread: %s",
+                                strerror(error));
 }

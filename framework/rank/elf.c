@@ -22,7 +22,8 @@ uint64_t dv_elf_symbol(uint64_t base, const char *name)
     const char *strings = NULL;
     const uint32_t *hash = NULL, *gnu_hash = NULL;
     for (; dynamic->d_tag != DT_NULL; dynamic++) {
-        uint64_t address = dynamic->d_un.d_ptr < base ? bias + dynamic->d_un.d_ptr : dynamic->d_un.d_ptr;
+        uint64_t address =
+            dynamic->d_un.d_ptr < base ? bias + dynamic->d_un.d_ptr : dynamic->d_un.d_ptr;
         switch (dynamic->d_tag) {
         case DT_SYMTAB:
             symbols = (const Elf64_Sym *)address;
@@ -42,8 +43,10 @@ uint64_t dv_elf_symbol(uint64_t base, const char *name)
     }
     if (symbols == NULL || strings == NULL || (hash == NULL && gnu_hash == NULL))
         return 0;
-    /* The symbol table has no length; dynsym precedes dynstr in every linker's layout when DT_HASH is absent. */
-    size_t count = hash ? hash[1] : (size_t)(((uint64_t)strings - (uint64_t)symbols) / sizeof *symbols);
+    /* The symbol table has no length; dynsym precedes dynstr in every linker's layout when DT_HASH
+     * is absent. */
+    size_t count =
+        hash ? hash[1] : (size_t)(((uint64_t)strings - (uint64_t)symbols) / sizeof *symbols);
     for (size_t i = 1; i < count; i++)
         if (symbols[i].st_shndx != SHN_UNDEF && strcmp(strings + symbols[i].st_name, name) == 0)
             return bias + symbols[i].st_value;

@@ -33,7 +33,8 @@ enum dv_status dv_identity_program(void)
     if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0)
         bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (bytes == MAP_FAILED) {
-        dv_error("identity", "cannot read %s: %s", dv_rank.program, fd >= 0 && st.st_size == 0 ? "empty file" : strerror(errno));
+        dv_error("identity", "cannot read %s: %s", dv_rank.program,
+                 fd >= 0 && st.st_size == 0 ? "empty file" : strerror(errno));
         if (fd >= 0)
             close(fd);
         return DV_ERR_SYSTEM;
@@ -66,16 +67,19 @@ enum dv_status dv_identity_check(const struct dv_image_identity *image, char *wh
     struct dv_image_identity own;
     dv_identity_fill(&own, image->epoch);
     if (image->gate_abi != own.gate_abi)
-        snprintf(why, why_bytes, "the image was made by another version of DejaVu (gate ABI %u, here %u)",
+        snprintf(why, why_bytes,
+                 "the image was made by another version of DejaVu (gate ABI %u, here %u)",
                  image->gate_abi, own.gate_abi);
     else if (image->rank != own.rank || image->size != own.size)
-        snprintf(why, why_bytes, "the image is of rank %u of %u, this is rank %u of %u", image->rank, image->size,
-                 own.rank, own.size);
+        snprintf(why, why_bytes, "the image is of rank %u of %u, this is rank %u of %u",
+                 image->rank, image->size, own.rank, own.size);
     else if (memcmp(image->program_digest, own.program_digest, sizeof own.program_digest) != 0)
-        snprintf(why, why_bytes, "the image is of another program (%s, or the file has changed since)",
+        snprintf(why, why_bytes,
+                 "the image is of another program (%s, or the file has changed since)",
                  image->program);
     else if (image->page_bytes != own.page_bytes || (image->cpu_features & ~own.cpu_features) != 0)
-        snprintf(why, why_bytes, "the image needs processor features that this host lacks (%#llx, here %#llx)",
+        snprintf(why, why_bytes,
+                 "the image needs processor features that this host lacks (%#llx, here %#llx)",
                  (unsigned long long)image->cpu_features, (unsigned long long)own.cpu_features);
     else
         return DV_OK;

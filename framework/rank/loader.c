@@ -1,5 +1,5 @@
-/* Loads the application into the upper half as the kernel's execve would: program, interpreter, a fresh stack with
- * arguments, environment and auxiliary vector (elf(5), getauxval(3)). */
+/* Loads the application into the upper half as the kernel's execve would: program, interpreter, a
+ * fresh stack with arguments, environment and auxiliary vector (elf(5), getauxval(3)). */
 #include "rank/rank.h"
 #include "rank/raw.h"
 
@@ -46,7 +46,8 @@ static enum dv_status read_headers(int fd, struct object *o)
         o->ehdr.e_machine != EM_X86_64 || (o->ehdr.e_type != ET_EXEC && o->ehdr.e_type != ET_DYN))
         return bad(o->path, "not an x86-64 ELF program");
     size_t bytes = o->ehdr.e_phnum * sizeof *o->phdr;
-    if (o->ehdr.e_phnum == 0 || o->ehdr.e_phnum > HEADERS_MAX || o->ehdr.e_phentsize != sizeof *o->phdr ||
+    if (o->ehdr.e_phnum == 0 || o->ehdr.e_phnum > HEADERS_MAX ||
+        o->ehdr.e_phentsize != sizeof *o->phdr ||
         pread(fd, o->phdr, bytes, (off_t)o->ehdr.e_phoff) != (ssize_t)bytes)
         return bad(o->path, "damaged program headers");
     return DV_OK;
@@ -68,8 +69,8 @@ static enum dv_status map_segment(int fd, const struct object *o, const Elf64_Ph
     if (p->p_filesz > 0 && (prot & PROT_WRITE) != 0)
         memset((void *)file_end, 0, zero_from - file_end);
     if (PAGE_UP(end) > zero_from &&
-        mmap((void *)zero_from, PAGE_UP(end) - zero_from, prot, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1, 0) ==
-            MAP_FAILED)
+        mmap((void *)zero_from, PAGE_UP(end) - zero_from, prot,
+             MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
         return bad(o->path, strerror(errno));
     return DV_OK;
 }
@@ -96,7 +97,8 @@ static enum dv_status place(struct object *o)
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
         return at == (long)low ? DV_OK : bad(o->path, "its fixed addresses are not free");
     }
-    long at = DV_RAW(SYS_mmap, 0, span + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    long at = DV_RAW(SYS_mmap, 0, span + align, PROT_NONE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at < 0)
         return bad(o->path, strerror((int)-at));
     o->bias = (((uint64_t)at + align - 1) & ~(align - 1)) - low;
@@ -120,7 +122,8 @@ static enum dv_status map_object(const char *path, struct object *o)
                 o->phdr_address = o->bias + p->p_vaddr + (o->ehdr.e_phoff - p->p_offset);
             status = map_segment(fd, o, p);
         } else if (p->p_type == PT_INTERP) {
-            size_t bytes = p->p_filesz < sizeof o->interpreter ? p->p_filesz : sizeof o->interpreter - 1;
+            size_t bytes =
+                p->p_filesz < sizeof o->interpreter ? p->p_filesz : sizeof o->interpreter - 1;
             if (pread(fd, o->interpreter, bytes, (off_t)p->p_offset) != (ssize_t)bytes)
                 status = bad(path, "damaged interpreter name");
         }
@@ -129,7 +132,9 @@ static enum dv_status map_object(const char *path, struct object *o)
     return status;
 }
 
-/* ---- the stack ---------------------------------------------------------------------------------------------------- */
+/* ---- the stack
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 struct stack {
     uint64_t at, low; /* strings grow down from the top */
@@ -167,7 +172,8 @@ static int library_path(char *text, size_t bytes)
         *slash = '\0';
     }
     const char *theirs = getenv("LD_LIBRARY_PATH");
-    int n = snprintf(text, bytes, "LD_LIBRARY_PATH=%s/lib/dejavu%s%s", self, theirs ? ":" : "", theirs ? theirs : "");
+    int n = snprintf(text, bytes, "LD_LIBRARY_PATH=%s/lib/dejavu%s%s", self, theirs ? ":" : "",
+                     theirs ? theirs : "");
     return n > 0 && (size_t)n < bytes ? 0 : -1;
 }
 
@@ -183,13 +189,22 @@ static size_t push_environment(struct stack *s, uint64_t *pointers, size_t max)
     return count;
 }
 
-static size_t auxiliary_vector(Elf64_auxv_t *aux, const struct object *program, const struct object *interpreter,
-                               uint64_t random, uint64_t platform, uint64_t name)
+static size_t auxiliary_vector(Elf64_auxv_t *aux, const struct object *program,
+                               const struct object *interpreter, uint64_t random, uint64_t platform,
+                               uint64_t name)
 {
-    static const unsigned long passed_on[] = {AT_HWCAP, AT_HWCAP2, AT_CLKTCK, AT_UID, AT_EUID, AT_GID,
-                                              AT_EGID, AT_SECURE, 51 /* AT_MINSIGSTKSZ */};
+    static const unsigned long passed_on[] = {
+        AT_HWCAP, AT_HWCAP2, AT_CLKTCK, AT_UID, AT_EUID,
+        AT_GID,   AT_EGID,   AT_SECURE, 51 /* AT_MINSIGSTKSZ */};
     size_t n = 0;
-#define AUX(type, value) aux[n++] = (Elf64_auxv_t){(type), {(uint64_t)(value)}}
+#define AUX(type, value)                                                                           \
+    aux[n++] = (Elf64_auxv_t)                                                                      \
+    {                                                                                              \
+        (type),                                                                                    \
+        {                                                                                          \
+            (uint64_t)(value)                                                                      \
+        }                                                                                          \
+    }
     AUX(AT_SYSINFO_EHDR, DV_RESIDENT_BASE);
     AUX(AT_PHDR, program->phdr_address);
     AUX(AT_PHENT, sizeof(Elf64_Phdr));
@@ -222,7 +237,8 @@ static uint64_t build_stack(uint64_t low, uint64_t top, const struct object *pro
         return 0;
     uint64_t *envp = argv + arguments;
     uint64_t name = push_string(&s, dv_rank.program);
-    argv[0] = push_string(&s, dv_rank.options.argv0 ? dv_rank.options.argv0 : dv_rank.options.program[0]);
+    argv[0] =
+        push_string(&s, dv_rank.options.argv0 ? dv_rank.options.argv0 : dv_rank.options.program[0]);
     for (size_t i = 1; i < arguments; i++)
         argv[i] = push_string(&s, dv_rank.options.program[i]);
     variables = push_environment(&s, envp, variables + 1);
@@ -256,11 +272,14 @@ enum dv_status dv_loader_load(struct dv_loaded *loaded)
     if (status != DV_OK)
         return status;
     if (program.interpreter[0] == '\0')
-        return bad(dv_rank.program, "a static program; DejaVu needs a dynamically linked one (link without -static)");
+        return bad(
+            dv_rank.program,
+            "a static program; DejaVu needs a dynamically linked one (link without -static)");
     status = map_object(program.interpreter, &interpreter);
     if (status != DV_OK)
         return status;
-    uint64_t bytes = dv_rank.stack_limit == RLIM_INFINITY ? STACK_DEFAULT : PAGE_UP(dv_rank.stack_limit);
+    uint64_t bytes =
+        dv_rank.stack_limit == RLIM_INFINITY ? STACK_DEFAULT : PAGE_UP(dv_rank.stack_limit);
     bytes = bytes > STACK_MAX ? STACK_MAX : bytes;
     long low = DV_RAW(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
@@ -268,7 +287,9 @@ enum dv_status dv_loader_load(struct dv_loaded *loaded)
         return bad("stack", strerror((int)-low));
     DV_GATE->stack_start = dv_rank.stack_start = (uint64_t)low;
     DV_GATE->stack_end = dv_rank.stack_end = (uint64_t)low + bytes;
-    loaded->stack_pointer = build_stack((uint64_t)low, (uint64_t)low + bytes, &program, &interpreter);
+    loaded->stack_pointer =
+        build_stack((uint64_t)low, (uint64_t)low + bytes, &program, &interpreter);
     loaded->entry = interpreter.bias + interpreter.ehdr.e_entry;
-    return loaded->stack_pointer != 0 ? DV_OK : bad("stack", "arguments and environment do not fit");
+    return loaded->stack_pointer != 0 ? DV_OK
+                                      : bad("stack", "arguments and environment do not fit");
 }

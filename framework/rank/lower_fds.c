@@ -1,5 +1,6 @@
-/* Both halves share one descriptor table; the lower half's descriptors live at high numbers, so that those of an image
- * always find theirs free. The functions here stand before libc's for everything in the lower half. */
+/* Both halves share one descriptor table; the lower half's descriptors live at high numbers, so
+ * that those of an image always find theirs free. The functions here stand before libc's for
+ * everything in the lower half. */
 #include "rank/rank.h"
 
 #include <dlfcn.h>

@@ -1,8 +1,7 @@
-/* dejavu-rank: one process of a job. Usually started by `dejavu run` through mpiexec; without --job it runs the program
- * attached, with nobody to ask for checkpoints. */
-#include "rank/rank.h"
-
+/* dejavu-rank: one process of a job. Usually started by `dejavu run` through mpiexec; without --job
+ * it runs the program attached, with nobody to ask for checkpoints. */
 #include "common/io.h"
+#include "rank/rank.h"
 
 #include <dejavu/log.h>
 
@@ -11,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 struct dv_rank dv_rank = {
@@ -22,8 +22,9 @@ struct dv_rank dv_rank = {
                 .protocol_options = ""},
 };
 
-/* The real library reads its environment in constructors, so it is set by starting once more. Signal handlers and memory
- * hooks of UCX have no place in a process that is shared with an application. */
+/* The real library reads its environment in constructors, so it is set by starting once more.
+ * Signal handlers and memory hooks of UCX have no place in a process that is shared with an
+ * application. */
 static const char *const lower_environment[][2] = {
     {"UCX_HANDLE_ERRORS", "none"},
     {"UCX_ERROR_SIGNALS", ""},
@@ -85,18 +86,40 @@ static int parse(int argc, char **argv)
     struct dv_rank_options *o = &dv_rank.options;
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;)
         switch (c) {
-        case 'j': o->job = optarg; break;
-        case 'h': o->host = optarg; break;
-        case 'p': o->port = (unsigned)strtoul(optarg, NULL, 10); break;
-        case 'i': o->incarnation = (unsigned)strtoul(optarg, NULL, 10); break;
-        case 'r': o->restore_epoch = strtoull(optarg, NULL, 10); break;
-        case 'c': o->capture = optarg; break;
-        case 'C': o->capture_options = optarg; break;
-        case 'q': o->protocol = optarg; break;
-        case 'Q': o->protocol_options = optarg; break;
-        case 'a': o->argv0 = optarg; break;
-        case OPTION_DOCTOR: exit(dv_doctor());
-        default: return -1;
+        case 'j':
+            o->job = optarg;
+            break;
+        case 'h':
+            o->host = optarg;
+            break;
+        case 'p':
+            o->port = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'i':
+            o->incarnation = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'r':
+            o->restore_epoch = strtoull(optarg, NULL, 10);
+            break;
+        case 'c':
+            o->capture = optarg;
+            break;
+        case 'C':
+            o->capture_options = optarg;
+            break;
+        case 'q':
+            o->protocol = optarg;
+            break;
+        case 'Q':
+            o->protocol_options = optarg;
+            break;
+        case 'a':
+            o->argv0 = optarg;
+            break;
+        case OPTION_DOCTOR:
+            exit(dv_doctor());
+        default:
+            return -1;
         }
     o->program = argv + optind;
     return o->program[0] != NULL && (o->restore_epoch == 0 || o->job != NULL) ? 0 : -1;
@@ -115,7 +138,8 @@ static void read_launcher(void)
 static enum dv_status find_program(void)
 {
     char path[PATH_MAX];
-    if (realpath(dv_rank.options.program[0], path) == NULL || strlen(path) >= sizeof dv_rank.program) {
+    if (realpath(dv_rank.options.program[0], path) == NULL ||
+        strlen(path) >= sizeof dv_rank.program) {
         dv_error("rank", "%s: no such program", dv_rank.options.program[0]);
         return DV_ERR_USAGE;
     }
@@ -137,7 +161,8 @@ static enum dv_status start_lower_half(void)
     if (status == DV_OK)
         status = dv_agent_start();
     if (status == DV_OK)
-        status = dv_capture_open(dv_rank.options.capture, dv_rank.options.capture_options, &dv_rank.capture);
+        status = dv_capture_open(dv_rank.options.capture, dv_rank.options.capture_options,
+                                 &dv_rank.capture);
     return status;
 }
 
@@ -157,7 +182,10 @@ static enum dv_status start_upper_half(void)
         status = dv_capture_arm(dv_rank.capture);
     if (status != DV_OK)
         return status;
-    dv_fs_set(0); /* as after execve */
+    const char *name = strrchr(dv_rank.program, '/');
+    prctl(PR_SET_NAME,
+          name != NULL ? name + 1 : dv_rank.program); /* as after execve, and so is the next */
+    dv_fs_set(0);
     dv_start_upper(loaded.entry, loaded.stack_pointer);
 }
 
@@ -166,7 +194,8 @@ int main(int argc, char **argv)
     dv_rank.started_ns = dv_now_ns();
     dv_log_setup(2, -1, DV_LOG_WARN);
     if (parse(argc, argv) != 0) {
-        fprintf(stderr, "dejavu: error: usage: dejavu-rank [options] -- program [arguments] (started by `dejavu run`)\n");
+        fprintf(stderr, "dejavu: error: usage: dejavu-rank [options] -- program [arguments] "
+                        "(started by `dejavu run`)\n");
         return DV_EXIT_USAGE;
     }
     dv_split_prepare(argv);

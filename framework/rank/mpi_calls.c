@@ -1,4 +1,5 @@
-/* What the upper half's blocking calls go down with: loops around the real library that watch the stop flag. */
+/* What the upper half's blocking calls go down with: loops around the real library that watch the
+ * stop flag. */
 #include "gate/gate.h"
 #include "gate/lower_mpi.h"
 
@@ -20,9 +21,12 @@ static inline int fits(MPI_Count count)
     return count >= INT_MIN && count <= INT_MAX;
 }
 
-/* ---- posting ------------------------------------------------------------------------------------------------------ */
+/* ---- posting
+ * ------------------------------------------------------------------------------------------------------
+ */
 
-static int isend_large(const struct dv_side *s, MPI_Comm comm, enum dv_send_mode mode, MPI_Request *request)
+static int isend_large(const struct dv_side *s, MPI_Comm comm, enum dv_send_mode mode,
+                       MPI_Request *request)
 {
     switch (mode) {
     case DV_SEND_SYNCHRONOUS:
@@ -35,7 +39,8 @@ static int isend_large(const struct dv_side *s, MPI_Comm comm, enum dv_send_mode
     }
 }
 
-static inline int lower_isend(const struct dv_side *s, MPI_Comm comm, enum dv_send_mode mode, MPI_Request *request)
+static inline int lower_isend(const struct dv_side *s, MPI_Comm comm, enum dv_send_mode mode,
+                              MPI_Request *request)
 {
     if (__builtin_expect(!fits(s->count), 0))
         return isend_large(s, comm, mode, request);
@@ -65,7 +70,9 @@ static int lower_imrecv(const struct dv_side *s, MPI_Message *message, MPI_Reque
     return PMPI_Imrecv(s->buffer, (int)s->count, s->type, message, request);
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------------------ */
+/* ---- waiting
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static inline int lower_wait(MPI_Request *request, enum dv_wait how, MPI_Status *status, int *done)
 {
@@ -78,8 +85,8 @@ static inline int lower_wait(MPI_Request *request, enum dv_wait how, MPI_Status 
     return rc;
 }
 
-static int lower_send(const struct dv_side *side, MPI_Comm comm, enum dv_send_mode mode, enum dv_wait how,
-                      MPI_Request *pending)
+static int lower_send(const struct dv_side *side, MPI_Comm comm, enum dv_send_mode mode,
+                      enum dv_wait how, MPI_Request *pending)
 {
     int done, rc = lower_isend(side, comm, mode, pending);
     if (rc == MPI_SUCCESS)
@@ -88,8 +95,8 @@ static int lower_send(const struct dv_side *side, MPI_Comm comm, enum dv_send_mo
     return rc;
 }
 
-static int lower_recv(const struct dv_side *side, MPI_Comm comm, enum dv_wait how, MPI_Status *status,
-                      MPI_Request *pending)
+static int lower_recv(const struct dv_side *side, MPI_Comm comm, enum dv_wait how,
+                      MPI_Status *status, MPI_Request *pending)
 {
     int done, rc = lower_irecv(side, comm, pending);
     if (rc == MPI_SUCCESS)
@@ -98,10 +105,11 @@ static int lower_recv(const struct dv_side *side, MPI_Comm comm, enum dv_wait ho
     return rc;
 }
 
-static int lower_sendrecv(const struct dv_side *send, const struct dv_side *receive, MPI_Comm comm, enum dv_wait how,
-                          MPI_Status *status, MPI_Request pending[2])
+static int lower_sendrecv(const struct dv_side *send, const struct dv_side *receive, MPI_Comm comm,
+                          enum dv_wait how, MPI_Status *status, MPI_Request pending[2], int *posted)
 {
     int done;
+    *posted = 0;
     pending[1] = MPI_REQUEST_NULL;
     int rc = lower_irecv(receive, comm, &pending[0]);
     if (rc != MPI_SUCCESS) {
@@ -115,6 +123,7 @@ static int lower_sendrecv(const struct dv_side *send, const struct dv_side *rece
         PMPI_Wait(&pending[0], MPI_STATUS_IGNORE);
         return rc;
     }
+    *posted = 1;
     rc = lower_wait(&pending[0], how, status, &done);
     int send_rc = lower_wait(&pending[1], how, MPI_STATUS_IGNORE, &done);
     return rc != MPI_SUCCESS ? rc : send_rc;
@@ -140,8 +149,8 @@ static int lower_wait_some(int n, MPI_Request *requests, enum dv_wait how, int *
     return rc;
 }
 
-static int lower_probe(int source, int tag, MPI_Comm comm, enum dv_wait how, int *found, MPI_Message *message,
-                       MPI_Status *status)
+static int lower_probe(int source, int tag, MPI_Comm comm, enum dv_wait how, int *found,
+                       MPI_Message *message, MPI_Status *status)
 {
     unsigned looks = 0;
     int rc;
@@ -152,8 +161,8 @@ static int lower_probe(int source, int tag, MPI_Comm comm, enum dv_wait how, int
     return rc;
 }
 
-static int lower_deliver(const void *packed, MPI_Count bytes, const struct dv_side *side, MPI_Comm comm, int self,
-                         MPI_Status *status)
+static int lower_deliver(const void *packed, MPI_Count bytes, const struct dv_side *side,
+                         MPI_Comm comm, int self, MPI_Status *status)
 {
     struct dv_side from = {(void *)(size_t)packed, bytes, MPI_BYTE, self, 0};
     struct dv_side to = {side->buffer, side->count, side->type, self, 0};

@@ -1,18 +1,22 @@
 /* Where memory may be placed: above the split for the lower half, below it for the upper half.
  *
- * The kernel places every mapping of the upper half just below the split by itself, because all gaps above are reserved.
- * The lower half's own mmap, mremap, munmap, brk, shmat and shmdt are answered by the placement thread through a seccomp
- * user notification: it places them inside the reservation and turns what is released back into reservation. The filter
- * looks at the system call's number first, so that all other calls stay in the kernel's always-allow bitmap, and then at
- * the instruction pointer. Calls from the exempt page (raw.S) go through.
+ * The kernel places every mapping of the upper half just below the split by itself, because all
+ * gaps above are reserved. The lower half's own mmap, mremap, munmap, brk, shmat and shmdt are
+ * answered by the placement thread through a seccomp user notification: it places them inside the
+ * reservation and turns what is released back into reservation. The filter looks at the system
+ * call's number first, so that all other calls stay in the kernel's always-allow bitmap, and then
+ * at the instruction pointer. Calls from the exempt page (raw.S) go through.
  *
- * Some calls of the upper half are answered here too, because they must not have their plain effect: rt_sigaction (the
- * resident stands before every handler), readlink of /proc/self/exe (it would name dejavu-rank); two are only looked at:
- * set_tid_address (where libc caches the thread id), exit_group (the application ends by itself).
+ * Some calls of the upper half are answered here too, because they must not have their plain
+ * effect: rt_sigaction (the resident stands before every handler), readlink of /proc/self/exe (it
+ * would name dejavu-rank); two are only looked at: set_tid_address (where libc caches the thread
+ * id), exit_group (the application ends by itself).
  *
- * The placement thread makes system calls from the exempt page only, takes no lock, allocates nothing. A forked child is
- * told apart by its process id and left alone. Sources: seccomp(2), seccomp_unotify(2). */
+ * The placement thread makes system calls from the exempt page only, takes no lock, allocates
+ * nothing. A forked child is told apart by its process id and left alone. Sources: seccomp(2),
+ * seccomp_unotify(2). */
 #include "rank/placement.h"
+
 #include "rank/rank.h"
 #include "rank/raw.h"
 
@@ -76,7 +80,8 @@ static long reserve(uint64_t start, uint64_t bytes)
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
-/* ---- the lower half's calls -------------------------------------------------------------------------------------- */
+/* ---- the lower half's calls
+ * -------------------------------------------------------------------------------------- */
 
 static long lower_mmap(const __u64 *args)
 {
@@ -85,8 +90,7 @@ static long lower_mmap(const __u64 *args)
     uint64_t at = hand_out(args[1]);
     if (at == 0)
         return -ENOMEM;
-    return DV_RAW(SYS_mmap, at, args[1], args[2], args[3] | MAP_FIXED, args[4],
-                  args[5]);
+    return DV_RAW(SYS_mmap, at, args[1], args[2], args[3] | MAP_FIXED, args[4], args[5]);
 }
 
 static long lower_munmap(const __u64 *args)
@@ -170,7 +174,8 @@ static long lower_call(const struct seccomp_data *call)
     }
 }
 
-/* ---- the upper half's calls -------------------------------------------------------------------------------------- */
+/* ---- the upper half's calls
+ * -------------------------------------------------------------------------------------- */
 
 #define CONTINUE 1 /* let the kernel do the call itself */
 
@@ -188,7 +193,8 @@ long dv_place_write(uint64_t to, const void *from, size_t bytes)
     return put < 0 ? put : put == (long)bytes ? 0 : -EFAULT;
 }
 
-/* readlink(/proc/self/exe) answers the application's own path. `skip`: arguments before the path. */
+/* readlink(/proc/self/exe) answers the application's own path. `skip`: arguments before the path.
+ */
 static long upper_readlink(const __u64 *args, int skip, int64_t *value)
 {
     static const char self[] = "/proc/self/exe";
@@ -226,7 +232,9 @@ static long upper_call(const struct seccomp_notif *notif, int64_t *value)
     }
 }
 
-/* ---- the thread --------------------------------------------------------------------------------------------------- */
+/* ---- the thread
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 /* The notification's pid is a thread id of the caller; is it one of this process? */
 static int is_ours(pid_t tid)
@@ -273,7 +281,9 @@ static void *placement_thread(void *unused)
     }
 }
 
-/* ---- the filter --------------------------------------------------------------------------------------------------- */
+/* ---- the filter
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (field))
 #define IF_EQUAL(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), (yes), (no))
@@ -324,7 +334,8 @@ static long install_filter(void)
                           SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return -errno;
-    long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &filter);
+    long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                      flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &filter);
     if (fd < 0 && errno == EINVAL) /* before Linux 5.19 */
         fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
     return fd < 0 ? -errno : fd;
@@ -343,7 +354,8 @@ enum dv_status dv_placement_start(uint64_t start, uint64_t end)
     }
     long fd = install_filter();
     if (fd < 0) {
-        dv_error("placement", "cannot install the seccomp filter: %s (run `dejavu doctor`)", strerror((int)-fd));
+        dv_error("placement", "cannot install the seccomp filter: %s (run `dejavu doctor`)",
+                 strerror((int)-fd));
         return DV_ERR_SYSTEM;
     }
     place.listener = dv_lower_fd((int)fd);

@@ -1,5 +1,5 @@
-/* Memory of this process, read and written by the placement thread without faulting on bad addresses.
- * Return 0 or -errno. */
+/* Memory of this process, read and written by the placement thread without faulting on bad
+ * addresses. Return 0 or -errno. */
 #ifndef DV_RANK_PLACEMENT_H
 #define DV_RANK_PLACEMENT_H
 

@@ -1,12 +1,13 @@
 /* dejavu-rank: the lower half. What its parts share.
  *
- *      main.c        options; first start or restore        placement.c   where memory of both halves may be placed
- *      split.c       the address-space split                elf.c         symbols of mapped ELF images
- *      loader.c      maps the application                   resident.c    maps the resident, fills the gate page
- *      signals.c     dispositions, the parking signal       threads.c     lower threads; thread pointers for upper ones
- *      lower_fds.c   keeps our descriptors high             agent.c       talks to the supervisor, stops the main thread
- *      lower.c       struct dv_lower                        restore.c     from an image back into the application
- *      doctor.c      does all this work on this host?       mpi_calls.c   bounded blocking MPI calls
+ *      main.c        options; first start or restore        placement.c   where memory of both
+ * halves may be placed split.c       the address-space split                elf.c         symbols
+ * of mapped ELF images loader.c      maps the application                   resident.c    maps the
+ * resident, fills the gate page signals.c     dispositions, the parking signal       threads.c
+ * lower threads; thread pointers for upper ones lower_fds.c   keeps our descriptors high agent.c
+ * talks to the supervisor, stops the main thread lower.c       struct dv_lower restore.c     from
+ * an image back into the application doctor.c      does all this work on this host? mpi_calls.c
+ * bounded blocking MPI calls
  */
 #ifndef DV_RANK_RANK_H
 #define DV_RANK_RANK_H
@@ -35,7 +36,7 @@ struct dv_rank {
     int rank, size; /* from the launcher */
     int lower_fd_base;
     uint64_t stack_start, stack_end; /* of the upper half's main thread */
-    uint64_t stack_limit; /* RLIMIT_STACK as the application should have it */
+    uint64_t stack_limit;            /* RLIMIT_STACK as the application should have it */
     struct dv_fd_identity stdio[DV_STDIO_COUNT];
     struct dv_capture *capture;
     char program[512];
@@ -46,15 +47,18 @@ struct dv_rank {
 extern struct dv_rank dv_rank;
 
 /* ---- split.c ---- */
-/* Restart under a sane stack limit if the kernel would lay the process out below the split (ulimit -s unlimited). */
+/* Restart under a sane stack limit if the kernel would lay the process out below the split (ulimit
+ * -s unlimited). */
 void dv_split_prepare(char **argv);
-/* Reserve all gaps above the split, move the break below it, start steering the lower half's placements. */
+/* Reserve all gaps above the split, move the break below it, start steering the lower half's
+ * placements. */
 enum dv_status dv_split_enter(void) DV_CHECKED;
 /* Set the upper half's break to [DV_BREAK_BASE, end). */
 enum dv_status dv_break_set(uint64_t end) DV_CHECKED;
 
 /* ---- placement.c ---- */
-/* Install the filter and start the placement thread; [start, end) is reserved and may be handed out. */
+/* Install the filter and start the placement thread; [start, end) is reserved and may be handed
+ * out. */
 enum dv_status dv_placement_start(uint64_t start, uint64_t end) DV_CHECKED;
 
 /* ---- elf.c ---- */
@@ -68,7 +72,7 @@ void dv_gate_fill(void);
 extern uint64_t dv_resident_park_address, dv_resident_deliver_address, dv_resident_restorer_address;
 
 /* ---- signals.c ---- */
-void dv_signals_start(void);   /* first start: note what was inherited, install the parking signal */
+void dv_signals_start(void); /* first start: note what was inherited, install the parking signal */
 void dv_signals_restore(void); /* from the gate page's table */
 /* rt_sigaction of the upper half, on its behalf, in the placement thread. Returns 0 or -errno. */
 long dv_signals_action(uint64_t sig, uint64_t act, uint64_t oact, uint64_t set_bytes);
@@ -81,7 +85,8 @@ enum dv_status dv_loader_load(struct dv_loaded *loaded) DV_CHECKED;
 
 /* ---- threads.c ---- */
 enum dv_status dv_threads_start(void) DV_CHECKED;
-/* A thread whose start allocates nothing (the placement thread, on which allocation depends); it registers itself. */
+/* A thread whose start allocates nothing (the placement thread, on which allocation depends); it
+ * registers itself. */
 int dv_threads_create_bare(void *(*routine)(void *));
 void dv_threads_register(void);
 uint64_t dv_threads_pointer(void); /* dv_lower.thread_pointer */
@@ -101,7 +106,8 @@ void *dv_thunk(uint32_t index, void *function);
 enum dv_status dv_agent_connect(void) DV_CHECKED; /* no threads yet */
 enum dv_status dv_agent_start(void) DV_CHECKED;
 uint64_t dv_agent_stop_epoch(void);
-enum dv_cut_verdict dv_agent_cut_wait(uint64_t epoch, const struct dv_cut_entry *entries, size_t count);
+enum dv_cut_verdict dv_agent_cut_wait(uint64_t epoch, const struct dv_cut_entry *entries,
+                                      size_t count);
 int dv_agent_aborted(uint64_t epoch);
 void dv_agent_refuse(uint64_t epoch, enum dv_status status, const char *reason);
 void dv_agent_record(const char *what, uint64_t value);
@@ -119,7 +125,8 @@ struct dv_image_identity;
 void dv_identity_fill(struct dv_image_identity *identity, uint64_t epoch);
 /* Digest of the program file, into dv_rank; before the first identity is filled. */
 enum dv_status dv_identity_program(void) DV_CHECKED;
-enum dv_status dv_identity_check(const struct dv_image_identity *identity, char *why, size_t why_bytes) DV_CHECKED;
+enum dv_status dv_identity_check(const struct dv_image_identity *identity, char *why,
+                                 size_t why_bytes) DV_CHECKED;
 
 int dv_doctor(void);
 

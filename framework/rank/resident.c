@@ -1,10 +1,10 @@
-/* Maps the resident (an ELF image of ours, embedded) into the upper half and fills the gate page. */
+/* Maps the resident (an ELF image of ours, embedded) into the upper half and fills the gate page.
+ */
+#include "mpi_fn.h"
 #include "rank/rank.h"
 #include "rank/raw.h"
 
 #include <dejavu/log.h>
-
-#include "mpi_fn.h"
 
 #include <string.h>
 #include <sys/auxv.h>
@@ -28,7 +28,8 @@ static enum dv_status map_fixed(uint64_t at, size_t bytes)
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (got == (long)at)
         return DV_OK;
-    dv_error("resident", "cannot map %zu bytes at %#llx: %s", bytes, (unsigned long long)at, strerror((int)-got));
+    dv_error("resident", "cannot map %zu bytes at %#llx: %s", bytes, (unsigned long long)at,
+             strerror((int)-got));
     return DV_ERR_SYSTEM;
 }
 
@@ -50,7 +51,8 @@ enum dv_status dv_resident_map(void)
     gate->mpi_size = (uint32_t)dv_rank.size;
     gate->blocked.number = -1;
     strncpy(gate->protocol, dv_rank.options.protocol, sizeof gate->protocol - 1);
-    strncpy(gate->protocol_options, dv_rank.options.protocol_options, sizeof gate->protocol_options - 1);
+    strncpy(gate->protocol_options, dv_rank.options.protocol_options,
+            sizeof gate->protocol_options - 1);
     memcpy(gate->program, dv_rank.program, sizeof gate->program);
     return DV_OK;
 }

@@ -1,11 +1,11 @@
 /* From an image back into the application: restart, recovery and migration are this one operation.
  *
- * Runs on the lower half's own stack. Once memory is being replaced only lower-half code and data are used. */
+ * Runs on the lower half's own stack. Once memory is being replaced only lower-half code and data
+ * are used. */
+#include "common/fail.h"
+#include "common/io.h"
 #include "rank/rank.h"
 #include "rank/raw.h"
-
-#include "common/io.h"
-#include "common/fail.h"
 
 #include <dejavu/log.h>
 
@@ -23,7 +23,8 @@ void dv_gate_resume(int outcome) __attribute__((noreturn));
 static enum dv_status read_gate(struct dv_image_reader *image, struct dv_gate *gate)
 {
     static unsigned char page[DV_GATE_BYTES] __attribute__((aligned(4096)));
-    enum dv_status status = dv_image_reader_load(image, DV_GATE_BASE, DV_GATE_BASE + DV_GATE_BYTES, page, 1);
+    enum dv_status status =
+        dv_image_reader_load(image, DV_GATE_BASE, DV_GATE_BASE + DV_GATE_BYTES, page, 1);
     memcpy(gate, page, sizeof *gate);
     if (status == DV_OK && (gate->magic != DV_GATE_MAGIC || gate->abi != DV_GATE_ABI))
         return dv_fail("restore", DV_ERR_MISMATCH, "the image holds no gate page of this version");
@@ -40,8 +41,9 @@ static enum dv_status init_mpi(const struct dv_gate *gate)
         return dv_fail("restore", DV_ERR_SYSTEM, "MPI_Init_thread failed in the new process");
     PMPI_Comm_size(MPI_COMM_WORLD, &size);
     if (size != dv_rank.size)
-        return dv_fail("restore", DV_ERR_MISMATCH, "MPI_COMM_WORLD has %d ranks, the job %d: is mpiexec MPICH's?",
-                       size, dv_rank.size);
+        return dv_fail("restore", DV_ERR_MISMATCH,
+                       "MPI_COMM_WORLD has %d ranks, the job %d: is mpiexec MPICH's?", size,
+                       dv_rank.size);
     dv_rank.mpi_init_ns = dv_now_ns() - before;
     return DV_OK;
 }
@@ -96,8 +98,8 @@ enum dv_status dv_restore_run(void)
     char path[4096];
     uint64_t epoch = dv_rank.options.restore_epoch;
     struct dv_image_reader *image = NULL;
-    snprintf(path, sizeof path, "%s/epochs/%06llu/rank-%d.dvi", dv_rank.options.job, (unsigned long long)epoch,
-             dv_rank.rank);
+    snprintf(path, sizeof path, "%s/epochs/%06llu/rank-%d.dvi", dv_rank.options.job,
+             (unsigned long long)epoch, dv_rank.rank);
     enum dv_status status = dv_image_reader_open(path, &image);
     if (status == DV_OK)
         status = restore(image);

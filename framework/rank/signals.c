@@ -1,5 +1,6 @@
-/* Signal dispositions. The kernel holds the resident's trampoline wherever the application has a handler; what the
- * application set is kept in the gate page (so it is saved), and is what it reads back. */
+/* Signal dispositions. The kernel holds the resident's trampoline wherever the application has a
+ * handler; what the application set is kept in the gate page (so it is saved), and is what it reads
+ * back. */
 #include "rank/placement.h"
 #include "rank/rank.h"
 #include "rank/raw.h"
@@ -63,7 +64,8 @@ long dv_signals_action(uint64_t sig, uint64_t act, uint64_t oact, uint64_t set_b
             return -EINVAL;
         ret = dv_place_read(&new, act, sizeof new);
         if (ret == 0) {
-            /* The table first: from the moment the kernel knows the trampoline, it must find the handler there. */
+            /* The table first: from the moment the kernel knows the trampoline, it must find the
+             * handler there. */
             *entry = new;
             ret = sig == DV_PARK_SIGNAL ? 0 : install((int)sig, new);
             if (ret != 0)

@@ -1,12 +1,12 @@
 /* Threads of the lower half, and thread pointers for upper threads.
  *
- * Every thread that the lower half makes (MPICH, UCX, ours) is made through the pthread_create here: it blocks all
- * signals, so that the application's signals go to the application's threads, and is written down, so that a checkpoint
- * can tell them from upper threads.
+ * Every thread that the lower half makes (MPICH, UCX, ours) is made through the pthread_create
+ * here: it blocks all signals, so that the application's signals go to the application's threads,
+ * and is written down, so that a checkpoint can tell them from upper threads.
  *
- * An upper thread other than the first borrows the thread pointer of a parked lower thread that is made for it at its
- * first MPI call. It asks through a slot and a futex, because it cannot run lower-half code that needs a thread pointer
- * before it has one. */
+ * An upper thread other than the first borrows the thread pointer of a parked lower thread that is
+ * made for it at its first MPI call. It asks through a slot and a futex, because it cannot run
+ * lower-half code that needs a thread pointer before it has one. */
 #include "rank/rank.h"
 #include "rank/raw.h"
 
@@ -70,7 +70,8 @@ static create_function real_create(void)
     return real;
 }
 
-static int create_blocked(pthread_t *thread, const pthread_attr_t *attributes, void *(*routine)(void *), void *argument)
+static int create_blocked(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*routine)(void *), void *argument)
 {
     sigset_t all, old;
     sigfillset(&all);
@@ -92,7 +93,8 @@ void dv_threads_register(void)
 }
 
 /* Stands before libc's for everything in the lower half. */
-__attribute__((visibility("default"))) int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+__attribute__((visibility("default"))) int pthread_create(pthread_t *thread,
+                                                          const pthread_attr_t *attributes,
                                                           void *(*routine)(void *), void *argument)
 {
     struct start *start = malloc(sizeof *start);
@@ -122,7 +124,9 @@ size_t dv_threads_upper(int *tids, size_t max)
     return count;
 }
 
-/* ---- the broker --------------------------------------------------------------------------------------------------- */
+/* ---- the broker
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 enum { SLOT_FREE, SLOT_TAKEN, SLOT_ASKED, SLOT_ANSWERED };
 static struct {
@@ -157,7 +161,9 @@ static void *broker_thread(void *unused)
         pthread_t thread;
         int error = pthread_create(&thread, NULL, parked_thread, NULL);
         if (error != 0) {
-            dv_error("threads", "cannot make a lower-half thread for a thread of the application: %s", strerror(error));
+            dv_error("threads",
+                     "cannot make a lower-half thread for a thread of the application: %s",
+                     strerror(error));
             abort();
         }
         while (atomic_load(&slot.state) == SLOT_ASKED)

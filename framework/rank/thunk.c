@@ -1,5 +1,6 @@
-/* Callbacks that MPI makes into the application: one small piece of code per user function, which knows its index, then
- * the upper thread pointer for the length of the call. Compiled with -fno-stack-protector. */
+/* Callbacks that MPI makes into the application: one small piece of code per user function, which
+ * knows its index, then the upper thread pointer for the length of the call. Compiled with
+ * -fno-stack-protector. */
 #include "rank/rank.h"
 
 #include <dejavu/log.h>
@@ -17,7 +18,7 @@ typedef long (*upper_function)(uint64_t index, uint64_t a, uint64_t b, uint64_t 
 static struct {
     unsigned char *code;
     upper_function function[THUNKS_PER_BLOCK];
-} *blocks[BLOCKS];
+} * blocks[BLOCKS];
 
 static long call_upper(uint64_t index, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
@@ -56,7 +57,8 @@ static int make_block(uint32_t block)
     blocks[block] = calloc(1, sizeof *blocks[block]);
     if (blocks[block] == NULL)
         return -1;
-    unsigned char *code = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned char *code =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (code == MAP_FAILED)
         return -1;
     for (uint32_t i = 0; i < THUNKS_PER_BLOCK; i++)
@@ -69,7 +71,8 @@ void *dv_thunk(uint32_t index, void *function)
 {
     uint32_t block = index / THUNKS_PER_BLOCK;
     if (block >= BLOCKS || (blocks[block] == NULL && make_block(block) != 0)) {
-        dv_error("thunk", "cannot make code for callback %u: %s", index, block >= BLOCKS ? "too many" : strerror(errno));
+        dv_error("thunk", "cannot make code for callback %u: %s", index,
+                 block >= BLOCKS ? "too many" : strerror(errno));
         return NULL;
     }
     blocks[block]->function[index % THUNKS_PER_BLOCK] = (upper_function)function;

@@ -1,16 +1,17 @@
 /* The resident: the little of DejaVu that lives in the upper half of every program, MPI or not.
  *
- * It is shaped like a vdso, and is given to the application as one (AT_SYSINFO_EHDR), so that libc's time functions jump
- * through pointers which each restore refreshes, and nothing in the application caches the address of the real vdso.
- * It also holds the code that the kernel enters on signals, which must be at the same address after a restore:
+ * It is shaped like a vdso, and is given to the application as one (AT_SYSINFO_EHDR), so that
+ * libc's time functions jump through pointers which each restore refreshes, and nothing in the
+ * application caches the address of the real vdso. It also holds the code that the kernel enters on
+ * signals, which must be at the same address after a restore:
  *
  *   dv_resident_park        handler of the parking signal: brings the main thread to a safe point
- *   dv_resident_deliver     stands before every handler of the application: gives it the upper thread pointer when the
- *                           signal arrived while the thread was in the lower half
+ *   dv_resident_deliver     stands before every handler of the application: gives it the upper
+ * thread pointer when the signal arrived while the thread was in the lower half
  *   dv_resident_restorer    sa_restorer of the parking signal
  *
- * Freestanding: no libc, no relocations, no data of its own; all state is in the gate page. Thread context: any upper
- * thread, asynchronously. */
+ * Freestanding: no libc, no relocations, no data of its own; all state is in the gate page. Thread
+ * context: any upper thread, asynchronously. */
 #include "gate/gate.h"
 
 #include <errno.h>
@@ -24,11 +25,15 @@
 static long syscall3(long number, uint64_t a, uint64_t b, uint64_t c)
 {
     long ret;
-    __asm__ volatile("syscall" : "=a"(ret) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+    __asm__ volatile("syscall"
+                     : "=a"(ret)
+                     : "a"(number), "D"(a), "S"(b), "d"(c)
+                     : "rcx", "r11", "memory");
     return ret;
 }
 
-/* ---- the vdso's functions -------------------------------------------------------------------------------------- */
+/* ---- the vdso's functions
+ * -------------------------------------------------------------------------------------- */
 
 EXPORT int __vdso_clock_gettime(clockid_t clock, struct timespec *time);
 EXPORT int __vdso_gettimeofday(struct timeval *time, void *zone);
@@ -41,14 +46,18 @@ EXPORT void dv_resident_restorer(void);
 
 int __vdso_clock_gettime(clockid_t clock, struct timespec *time)
 {
-    int (*real)(clockid_t, struct timespec *) = (int (*)(clockid_t, struct timespec *))DV_GATE->vdso_clock_gettime;
-    return real ? real(clock, time) : (int)syscall3(SYS_clock_gettime, (uint64_t)clock, (uint64_t)time, 0);
+    int (*real)(clockid_t, struct timespec *) =
+        (int (*)(clockid_t, struct timespec *))DV_GATE->vdso_clock_gettime;
+    return real ? real(clock, time)
+                : (int)syscall3(SYS_clock_gettime, (uint64_t)clock, (uint64_t)time, 0);
 }
 
 int __vdso_gettimeofday(struct timeval *time, void *zone)
 {
-    int (*real)(struct timeval *, void *) = (int (*)(struct timeval *, void *))DV_GATE->vdso_gettimeofday;
-    return real ? real(time, zone) : (int)syscall3(SYS_gettimeofday, (uint64_t)time, (uint64_t)zone, 0);
+    int (*real)(struct timeval *, void *) =
+        (int (*)(struct timeval *, void *))DV_GATE->vdso_gettimeofday;
+    return real ? real(time, zone)
+                : (int)syscall3(SYS_gettimeofday, (uint64_t)time, (uint64_t)zone, 0);
 }
 
 time_t __vdso_time(time_t *time)
@@ -59,21 +68,25 @@ time_t __vdso_time(time_t *time)
 
 long __vdso_getcpu(unsigned *cpu, unsigned *node, void *cache)
 {
-    long (*real)(unsigned *, unsigned *, void *) = (long (*)(unsigned *, unsigned *, void *))DV_GATE->vdso_getcpu;
+    long (*real)(unsigned *, unsigned *, void *) =
+        (long (*)(unsigned *, unsigned *, void *))DV_GATE->vdso_getcpu;
     return real ? real(cpu, node, cache) : syscall3(SYS_getcpu, (uint64_t)cpu, (uint64_t)node, 0);
 }
 
 int __vdso_clock_getres(clockid_t clock, struct timespec *resolution)
 {
-    int (*real)(clockid_t, struct timespec *) = (int (*)(clockid_t, struct timespec *))DV_GATE->vdso_clock_getres;
+    int (*real)(clockid_t, struct timespec *) =
+        (int (*)(clockid_t, struct timespec *))DV_GATE->vdso_clock_getres;
     return real ? real(clock, resolution)
                 : (int)syscall3(SYS_clock_getres, (uint64_t)clock, (uint64_t)resolution, 0);
 }
 
-/* ---- system calls that the parking signal interrupted ------------------------------------------------------------ */
+/* ---- system calls that the parking signal interrupted
+ * ------------------------------------------------------------ */
 
-/* A handler makes the kernel end some system calls with EINTR whatever SA_RESTART says (signal(7)). The application
- * would not have seen that, so the call is made again: rip back onto the `syscall` instruction, rax its number. */
+/* A handler makes the kernel end some system calls with EINTR whatever SA_RESTART says (signal(7)).
+ * The application would not have seen that, so the call is made again: rip back onto the `syscall`
+ * instruction, rax its number. */
 
 static int64_t now_ns(void)
 {
@@ -82,8 +95,8 @@ static int64_t now_ns(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* The number of the interrupted call, or -1: what the agent saw the thread blocked in just before the signal, else the
- * `mov $number, %eax` right before the instruction. */
+/* The number of the interrupted call, or -1: what the agent saw the thread blocked in just before
+ * the signal, else the `mov $number, %eax` right before the instruction. */
 static long interrupted_call(const greg_t *reg)
 {
     const struct dv_gate *g = DV_GATE;
@@ -98,8 +111,8 @@ static long interrupted_call(const greg_t *reg)
     return -1;
 }
 
-/* Relative sleeps: go on with what was left, which the kernel wrote to `rem`. With no `rem` it is given one, so that
- * only the first interruption of a sleep may prolong it. */
+/* Relative sleeps: go on with what was left, which the kernel wrote to `rem`. With no `rem` it is
+ * given one, so that only the first interruption of a sleep may prolong it. */
 static void continue_sleep(greg_t *request, greg_t *remaining)
 {
     struct dv_gate *g = DV_GATE;
@@ -112,7 +125,8 @@ static void continue_sleep(greg_t *request, greg_t *remaining)
     }
 }
 
-/* Relative timeouts in milliseconds: the deadline is kept from the first interruption of the call on. */
+/* Relative timeouts in milliseconds: the deadline is kept from the first interruption of the call
+ * on. */
 static void continue_timeout(greg_t *timeout_ms, const greg_t *reg, long number)
 {
     struct dv_gate *g = DV_GATE;
@@ -148,14 +162,17 @@ static void restart_call(greg_t *reg, long number)
     case SYS_epoll_pwait:
         continue_timeout(&reg[REG_R10], reg, number);
         break;
-    default: /* select, ppoll: the kernel has updated the timeout; the others have none or an absolute one */
+    default: /* select, ppoll: the kernel has updated the timeout; the others have none or an
+                absolute one */
         break;
     }
     reg[REG_RAX] = number;
     reg[REG_RIP] -= 2;
 }
 
-/* ---- safe points ------------------------------------------------------------------------------------------------ */
+/* ---- safe points
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /* A program without MPI: the only counter is the phase, which it never leaves. */
 static void safe_point_without_mpi(void)
@@ -198,8 +215,8 @@ void dv_resident_park(int sig, siginfo_t *info, void *context)
         pass_on(sig, info, context);
         return;
     }
-    /* In the lower half, in the real vdso, or in MPI's wrappers: not here. A wrapper looks at `stop` when it ends; for
-     * the rest the agent signals again. */
+    /* In the lower half, in the real vdso, or in MPI's wrappers: not here. A wrapper looks at
+     * `stop` when it ends; for the rest the agent signals again. */
     if (dv_fs_get() >= DV_SPLIT || (uint64_t)reg[REG_RIP] >= DV_SPLIT || g->vdso_depth != 0)
         return;
     if (g->upper != NULL && *g->upper->in_mpi != 0)
