@@ -1,11 +1,48 @@
 # The targets a person types.
-.PHONY: all check check-unit help clean
+.PHONY: all tests deps demo check check-unit check-mpi check-e2e bench lint format doctor install clean help
+PREFIX ?= /usr/local
 
 all: $(addprefix $(O)/bin/,$(PROGRAMS)) $(addprefix $(O)/lib/,$(SHARED)) ## build everything
-tests: all $(addprefix $(O)/tests/,$(TEST_PROGRAMS) $(UNIT_TESTS)) ## build the test programs too
+tests: all $(addprefix $(O)/tests/,$(TEST_PROGRAMS) $(UNIT_TESTS)) $(TEST_EXTRA) ## build the test programs too
 
-check-unit: $(addprefix $(O)/tests/,$(UNIT_TESTS)) ## unit tests
-	$(Q)for t in $^; do echo "== $$t"; $$t || exit 1; done
+deps: ## install what is missing from Debian (as root, through sudo, or by printing the line to run)
+	$(Q)mk/deps.sh
+
+# The package's flags are read when make starts, so what needs them runs in a second make.
+demo: deps ## build, run a small experiment matrix, print its overhead table
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)mk/demo.sh $(O)
+
+check: deps ## build and run all tests
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)mk/check.sh $(O) unit mpi e2e
+
+check-unit: tests ## unit and conformance tests
+	$(Q)mk/check.sh $(O) unit
+check-mpi: tests ## MPI programs, attached and with checkpoints
+	$(Q)mk/check.sh $(O) mpi
+check-e2e: tests ## kills, bad input, unsupported objects, end to end
+	$(Q)mk/check.sh $(O) e2e
+
+bench: deps ## measure idle cost, latency and checkpoint bandwidth into results/ (takes long)
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)mk/bench.sh $(O)
+
+lint: ## clang-format, clang-tidy, cppcheck, the layering rules
+	$(Q)mk/deps.sh lint
+	$(Q)mk/lint.sh $(O)
+format: ## apply clang-format
+	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
+
+doctor: all ## does this host have what DejaVu stands on?
+	$(Q)$(O)/bin/dejavu doctor
+
+install: all ## install under PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/dejavu $(DESTDIR)$(PREFIX)/include/dejavu $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(addprefix $(O)/bin/,dejavu dejavu-rank dejavu-stdio dejavu-bench) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(O)/lib/dejavu/libmpich.so.12 $(DESTDIR)$(PREFIX)/lib/dejavu
+	install -m 644 framework/include/dejavu/*.h $(DESTDIR)$(PREFIX)/include/dejavu
+	install -m 644 $(wildcard framework/cli/*.1 harness/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
 
 clean: ## remove what was built
 	rm -rf build

@@ -1,0 +1,44 @@
+#!/bin/bash
+# Runs the tests of the given suites and ends with one line "N passed, N failed". Usage: mk/check.sh BUILD SUITE...
+# Each test gets a directory of its own (removed afterwards unless the test fails) and a time limit, and leaves its output
+# in a log that is printed if it fails. DEJAVU_SEED makes the random choices of the kill tests repeatable.
+set -u
+build=$1
+shift
+top=$(cd "$(dirname "$0")/.." && pwd)
+export DEJAVU_BUILD=$top/$build DEJAVU_TOP=$top
+export DEJAVU_SEED=${DEJAVU_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/dejavu-check.XXXXXX")
+passed=0
+failed=0
+skipped=0
+
+# test_case NAME LIMIT_SECONDS COMMAND...: exit status 0 passes, 77 is "cannot be tested here".
+test_case() {
+    local name=$1 limit=$2 start=$SECONDS log status
+    shift 2
+    mkdir -p "$scratch/$name"
+    log=$scratch/$name.log
+    (cd "$scratch/$name" && TMPDIR=$scratch/$name exec timeout -k 10 "$limit" "$@") >"$log" 2>&1 </dev/null
+    status=$?
+    case $status in
+    0) passed=$((passed + 1)) && printf 'ok      %-40s %4ss\n' "$name" $((SECONDS - start)) && rm -rf "${scratch:?}/$name" ;;
+    77) skipped=$((skipped + 1)) && printf 'skipped %-40s %s\n' "$name" "$(tail -n 1 "$log")" ;;
+    *)
+        failed=$((failed + 1))
+        [ $status -eq 124 ] && echo "timed out after $limit s" >>"$log"
+        printf 'FAILED  %-40s %4ss (exit status %s); %s\n' "$name" $((SECONDS - start)) $status "$log"
+        tail -n 40 "$log" | sed 's/^/    | /'
+        ;;
+    esac
+}
+
+echo "seed $DEJAVU_SEED (DEJAVU_SEED=$DEJAVU_SEED repeats it)"
+for suite in "$@"; do
+    . "$top/framework/tests/suite_$suite.sh"
+done
+[ $failed -eq 0 ] && rm -rf "$scratch"
+summary="$passed passed, $failed failed"
+[ $skipped -gt 0 ] && summary="$summary, $skipped skipped"
+echo "$summary"
+[ $failed -eq 0 ]
