@@ -225,31 +225,65 @@ static enum dv_status put_file(const struct dv_open_fd *open_fd, struct dv_blob 
     return put_locks(open_fd, out);
 }
 
-static enum dv_status put_content(const struct dv_open_fd *open_fd, struct dv_blob *out)
+/* A descriptor to read the file of list[at] through: one that the application has, or else
+ * *opened, a new one. But closing that would drop POSIX locks, so not if there are any. */
+static enum dv_status find_readable(const struct dv_open_fd *list, size_t count, size_t at, int *fd,
+                                    int *opened)
 {
-    char path[64];
-    size_t size = (size_t)open_fd->info.st_size, got = 0;
-    snprintf(path, sizeof path, "/proc/self/fd/%d", open_fd->fd);
-    int fd = open(path, O_RDONLY | O_CLOEXEC); /* it may be open for writing only */
-    if (fd < 0)
-        return dv_fd_refuse(open_fd, "a removed file that cannot be read");
-    char *bytes = malloc(size ? size : 1);
     enum dv_status status = DV_OK;
+    uint32_t locks = 0;
+    for (size_t i = 0; i < count && status == DV_OK; i++) {
+        if (!is_same_file(&list[i], &list[at]))
+            continue;
+        if ((list[i].flags & O_ACCMODE) != O_WRONLY) {
+            *fd = list[i].fd;
+            return DV_OK;
+        }
+        char *text;
+        status = dv_fd_info_read(&list[i], &text);
+        if (status == DV_OK) {
+            locks += each_lock(text, NULL);
+            free(text);
+        }
+    }
+    if (status != DV_OK)
+        return status;
+    if (locks)
+        return dv_fd_refuse(&list[at], "a removed file, open for writing only, with locks");
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", list[at].fd);
+    *fd = *opened = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0)
+        return dv_fd_refuse(&list[at], "a removed file that cannot be read");
+    return DV_OK;
+}
+
+static enum dv_status put_content(const struct dv_open_fd *list, size_t count, size_t at,
+                                  struct dv_blob *out)
+{
+    size_t size = (size_t)list[at].info.st_size, got = 0;
+    int fd = -1, opened = -1;
+    enum dv_status status = find_readable(list, count, at, &fd, &opened);
+    if (status != DV_OK)
+        return status;
+    char *bytes = malloc(size ? size : 1);
     if (!bytes)
         status =
-            dv_fail("capture", DV_ERR_NO_MEMORY, "no memory for the contents of %s", open_fd->link);
+            dv_fail("capture", DV_ERR_NO_MEMORY, "no memory for the contents of %s", list[at].link);
     if (status == DV_OK && (dv_pread_full(fd, bytes, size, 0, &got) != DV_OK || got != size))
-        status = dv_fail("capture", DV_ERR_IO, "cannot read the removed file %s: %s", open_fd->link,
+        status = dv_fail("capture", DV_ERR_IO, "cannot read the removed file %s: %s", list[at].link,
                          strerror(errno));
     if (status == DV_OK)
         dv_blob_put_bytes(out, bytes, size);
     free(bytes);
-    close(fd);
+    if (opened >= 0)
+        close(opened);
     return status;
 }
 
 /* A file that no path leads to any more: its contents are saved, once for all that share it. */
-static enum dv_status put_unnamed(const struct dv_open_fd *list, size_t at, struct dv_blob *out)
+static enum dv_status put_unnamed(const struct dv_open_fd *list, size_t count, size_t at,
+                                  struct dv_blob *out)
 {
     const struct dv_open_fd *open_fd = &list[at];
     dv_blob_put_string(out, open_fd->link);
@@ -258,7 +292,7 @@ static enum dv_status put_unnamed(const struct dv_open_fd *list, size_t at, stru
     while (!is_same_file(&list[first], open_fd))
         first++;
     dv_blob_put_u32(out, first < at ? (uint32_t)list[first].fd : DV_FD_NONE);
-    enum dv_status status = first < at ? DV_OK : put_content(open_fd, out);
+    enum dv_status status = first < at ? DV_OK : put_content(list, count, at, out);
     return status == DV_OK ? put_locks(open_fd, out) : status;
 }
 
@@ -317,7 +351,8 @@ static enum dv_fd_kind kind_of_path(const struct dv_open_fd *open_fd)
     return 0;
 }
 
-static enum dv_status put_path(const struct dv_open_fd *list, size_t at, struct dv_blob *out)
+static enum dv_status put_path(const struct dv_open_fd *list, size_t count, size_t at,
+                               struct dv_blob *out)
 {
     const struct dv_open_fd *open_fd = &list[at];
     enum dv_fd_kind kind = kind_of_path(open_fd);
@@ -333,7 +368,7 @@ static enum dv_status put_path(const struct dv_open_fd *list, size_t at, struct 
     if (kind == DV_FD_FILE)
         return put_file(open_fd, out);
     if (kind == DV_FD_UNNAMED_FILE)
-        return put_unnamed(list, at, out);
+        return put_unnamed(list, count, at, out);
     put_reopened(open_fd, out);
     return DV_OK;
 }
@@ -363,7 +398,7 @@ static enum dv_status put_descriptor(const struct dv_open_fd *list, size_t count
         return dv_fd_put_pipe(list, count, at, out);
     if (strncmp(open_fd->link, "anon_inode:", 11) == 0)
         return dv_fd_put_special(list, count, at, out);
-    return put_path(list, at, out);
+    return put_path(list, count, at, out);
 }
 
 enum dv_status dv_descriptors_capture(int lower_fd_base, const struct dv_fd_identity *stdio,

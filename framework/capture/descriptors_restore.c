@@ -34,10 +34,13 @@ struct kept_pipe {
     struct kept_pipe *next;
 };
 
-struct epoll {
-    int fd;
-    struct dv_blob_reader targets;
-    struct epoll *next;
+/* What waits until all descriptors are there: an epoll's targets, and locks, since closing any
+ * other descriptor of a file drops the process's POSIX locks on it. */
+struct late {
+    struct record record;
+    struct dv_blob_reader in; /* where its part of the record begins */
+    enum dv_status (*finish)(const struct record *record, struct dv_blob_reader in);
+    struct late *next;
 };
 
 struct restore {
@@ -46,7 +49,7 @@ struct restore {
     const struct dv_fd_identity *stdio;
     int kept[DV_STDIO_COUNT]; /* the new process's 0, 1, 2; -1: closed */
     struct kept_pipe *pipes;
-    struct epoll *epolls;
+    struct late *late;
 };
 
 static enum dv_status damaged(void)
@@ -136,14 +139,27 @@ static enum dv_status restore_inherited(struct restore *r, const struct record *
     return place(record, fd);
 }
 
-static enum dv_status lock_again(const struct record *record, int fd, uint32_t kind,
-                                 uint32_t exclusive, uint64_t range[2])
+static enum dv_status finish_later(struct restore *r, const struct record *record,
+                                   enum dv_status (*finish)(const struct record *record,
+                                                            struct dv_blob_reader in))
 {
+    struct late *late = calloc(1, sizeof *late);
+    if (!late)
+        return dv_fail("capture", DV_ERR_NO_MEMORY, "no memory to restore descriptor %u",
+                       record->fd);
+    *late = (struct late){*record, *r->in, finish, r->late};
+    r->late = late;
+    return DV_OK;
+}
+
+static enum dv_status lock_again(const struct record *record, uint32_t kind, uint32_t exclusive,
+                                 const uint64_t range[2])
+{
+    int fd = (int)record->fd, result;
     struct flock lock = {.l_type = exclusive ? F_WRLCK : F_RDLCK,
                          .l_whence = SEEK_SET,
                          .l_start = (off_t)range[0],
                          .l_len = range[1] == UINT64_MAX ? 0 : (off_t)(range[1] - range[0] + 1)};
-    int result;
     if (kind == DV_FD_LOCK_FLOCK)
         result = flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB);
     else
@@ -151,18 +167,33 @@ static enum dv_status lock_again(const struct record *record, int fd, uint32_t k
     return result == 0 ? DV_OK : cannot(record, "lock again", "the file that was locked");
 }
 
-static enum dv_status restore_locks(struct restore *r, const struct record *record, int fd)
+static enum dv_status take_locks(const struct record *record, struct dv_blob_reader in)
 {
-    uint32_t count = dv_blob_get_u32(r->in);
+    uint32_t count = dv_blob_get_u32(&in);
     enum dv_status status = DV_OK;
     for (uint32_t i = 0; i < count && status == DV_OK; i++) {
-        uint32_t kind = dv_blob_get_u32(r->in), exclusive = dv_blob_get_u32(r->in);
+        uint32_t kind = dv_blob_get_u32(&in), exclusive = dv_blob_get_u32(&in);
         uint64_t range[2];
-        range[0] = dv_blob_get_u64(r->in);
-        range[1] = dv_blob_get_u64(r->in);
-        status = r->in->failed ? damaged() : lock_again(record, fd, kind, exclusive, range);
+        range[0] = dv_blob_get_u64(&in);
+        range[1] = dv_blob_get_u64(&in);
+        status = in.failed ? damaged() : lock_again(record, kind, exclusive, range);
     }
     return status;
+}
+
+/* Pass over the locks now, take them at the end. */
+static enum dv_status restore_locks(struct restore *r, const struct record *record)
+{
+    enum dv_status status = finish_later(r, record, take_locks);
+    uint32_t count = dv_blob_get_u32(r->in);
+    if (count > DV_FD_LOCKS_MAX)
+        return damaged();
+    for (uint32_t i = 0; i < count; i++) {
+        dv_blob_get_u64(r->in); /* kind and access */
+        dv_blob_get_u64(r->in); /* start */
+        dv_blob_get_u64(r->in); /* end */
+    }
+    return r->in->failed ? damaged() : status;
 }
 
 static int can_write(const struct record *record)
@@ -212,7 +243,7 @@ static enum dv_status restore_file(struct restore *r, const struct record *recor
     if (status == DV_OK)
         status = seek(record, fd, path, position);
     if (status == DV_OK)
-        status = restore_locks(r, record, fd);
+        status = restore_locks(r, record);
     if (status == DV_OK)
         return place(record, fd);
     close(fd);
@@ -280,7 +311,7 @@ static enum dv_status restore_unnamed(struct restore *r, const struct record *re
     if (status == DV_OK)
         status = seek(record, fd, path, position);
     if (status == DV_OK)
-        status = restore_locks(r, record, fd);
+        status = restore_locks(r, record);
     if (status == DV_OK)
         return place(record, fd);
     if (fd >= 0)
@@ -350,15 +381,16 @@ static enum dv_status restore_pipe(struct restore *r, const struct record *recor
     return status == DV_OK ? place_copy(record, kept->ends[write_end]) : status;
 }
 
+static enum dv_status fill_epoll(const struct record *record, struct dv_blob_reader in)
+{
+    return dv_fd_fill_epoll(in, (int)record->fd);
+}
+
 static enum dv_status restore_epoll(struct restore *r, const struct record *record)
 {
-    struct epoll *epoll = calloc(1, sizeof *epoll);
-    if (!epoll)
-        return dv_fail("capture", DV_ERR_NO_MEMORY, "no memory to make an epoll again");
-    epoll->fd = (int)record->fd;
-    epoll->targets = *r->in;
-    epoll->next = r->epolls;
-    r->epolls = epoll;
+    enum dv_status status = finish_later(r, record, fill_epoll);
+    if (status != DV_OK)
+        return status;
     size_t length;
     dv_blob_get_u32(r->in);
     dv_blob_get_bytes(r->in, &length);
@@ -434,10 +466,10 @@ static void forget(struct restore *r)
         free(r->pipes);
         r->pipes = next;
     }
-    while (r->epolls) {
-        struct epoll *next = r->epolls->next;
-        free(r->epolls);
-        r->epolls = next;
+    while (r->late) {
+        struct late *next = r->late->next;
+        free(r->late);
+        r->late = next;
     }
 }
 
@@ -453,10 +485,10 @@ enum dv_status dv_descriptors_restore(struct dv_blob_reader *in, int lower_fd_ba
         status = close_below(lower_fd_base);
     for (uint32_t i = 0; i < count && status == DV_OK; i++)
         status = restore_descriptor(&r);
-    if (status == DV_OK && in->at != in->end)
+    if (status == DV_OK && (in->failed || in->at != in->end))
         status = damaged();
-    for (struct epoll *epoll = r.epolls; epoll && status == DV_OK; epoll = epoll->next)
-        status = dv_fd_fill_epoll(epoll->targets, epoll->fd);
+    for (struct late *late = r.late; late && status == DV_OK; late = late->next)
+        status = late->finish(&late->record, late->in);
     forget(&r);
     return status;
 }
