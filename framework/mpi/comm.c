@@ -109,6 +109,8 @@ int dv_group_world_ranks(MPI_Group real, int size, int *world_ranks)
 {
     if (size == 0)
         return MPI_SUCCESS;
+    if (dv_world == NULL)
+        return MPI_ERR_COMM; /* sessions only: nobody has a rank in MPI_COMM_WORLD */
     int *own = dv_arena_alloc((size_t)size * sizeof(int));
     for (int i = 0; i < size; i++)
         own[i] = i;
@@ -234,6 +236,8 @@ static struct dv_comm *enter_predefined(MPI_Comm handle, const char *text, int o
     comm->object.references = 1;
     DV_REAL(MPI_Comm_set_errhandler, handle, MPI_ERRORS_RETURN);
     ask_groups(comm);
+    for (int i = 0; handle == MPI_COMM_WORLD && i < comm->size; i++)
+        comm->world_ranks[i] = i;
     enter(comm, &origin);
     dv_text_add(comm->text, sizeof comm->text, text);
     return comm;

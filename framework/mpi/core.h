@@ -31,6 +31,9 @@
 /* This thread's lower-half thread pointer; 0 until its first call. */
 extern __thread uint64_t dv_lower_fs __attribute__((tls_model("initial-exec")));
 uint64_t dv_thread_attach(void); /* slow path: asks the lower half */
+/* Main thread, after a capture returned DV_OUTCOME_RESTORED and before anything crosses the gate: dv_lower_fs names a
+ * thread of a process that is gone. */
+void dv_thread_restored(void);
 
 static inline uint64_t dv_lower_fs_get(void)
 {

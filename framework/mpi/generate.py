@@ -125,7 +125,7 @@ class Wrapper:
     def length(self, argument):
         comm = self.f.first("comm")
         return {
-            "peers": "dv_comm_peers(dv_c)",
+            "peers": "(size_t)dv_comm_peers(dv_c)",
             "in": f"dv_comm_neighbours({comm}, 0)",
             "out": f"dv_comm_neighbours({comm}, 1)",
         }.get(argument.length, f"(size_t){argument.length}")
@@ -141,6 +141,9 @@ class Wrapper:
         elif a.role == "weights":
             self.passed.append(f"dv_{a.name}")
             self.before.append(f"int *dv_{a.name} = dv_weights_real({a.name});")
+        elif a.role == "allhandles":
+            self.passed.append(f"dv_{a.name}")
+            self.before.append(f"{a.type} dv_{a.name} = dv_pvar_real({a.name});")
         elif a.way == ">":
             self.passed.append(a.name)
             self.out(a)
@@ -165,7 +168,8 @@ class Wrapper:
     def out(self, a):
         caller = "__builtin_return_address(0)"
         if a.role in HANDLES:
-            self.wrapped.append(f"*{a.name} = dv_{a.role}_adopt(*{a.name});")
+            maybe = f"if ({a.name} != NULL)\n            " if self.f.kind == "tool" else ""
+            self.wrapped.append(f"{maybe}*{a.name} = dv_{a.role}_adopt(*{a.name});")
         elif a.role == "request":
             persistent = int("_init" in self.f.name)
             self.wrapped.append(f'*{a.name} = dv_request_adopt(*{a.name}, {self.comm}, "{self.f.name}", {persistent}, {caller});')

@@ -13,6 +13,7 @@
 #endif
 
 #define DV_KINDS 16
+#define DV_HANDLE_INDICES (1u << 20)
 
 struct dv_table {
     struct dv_object **items; /* [capacity]; NULL: free */

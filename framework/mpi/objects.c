@@ -1,6 +1,7 @@
 /* Tables of virtual objects, references, and the order of describing and rebuilding. */
 #include "mpi/objects.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -8,9 +9,11 @@ struct dv_table dv_tables[DV_KINDS];
 static uint64_t next_serial = 1;
 static volatile int lock;
 
+int dv_threads_multiple;
+
 void dv_objects_lock(void)
 {
-    if (DV_GATE->thread_provided != MPI_THREAD_MULTIPLE)
+    if (!dv_threads_multiple)
         return;
     while (__atomic_test_and_set(&lock, __ATOMIC_ACQUIRE))
         __builtin_ia32_pause();
@@ -18,7 +21,7 @@ void dv_objects_lock(void)
 
 void dv_objects_unlock(void)
 {
-    if (DV_GATE->thread_provided == MPI_THREAD_MULTIPLE)
+    if (dv_threads_multiple)
         __atomic_clear(&lock, __ATOMIC_RELEASE);
 }
 
@@ -47,6 +50,10 @@ void *dv_object_new(enum dv_kind kind, size_t bytes)
     } else {
         if (table->used == table->capacity)
             table_grow(table);
+        if (table->used == DV_HANDLE_INDICES) {
+            dv_say("more than a million MPI objects of one kind are alive; the program seems to lose handles");
+            abort();
+        }
         index = table->used++;
     }
     object->handle = DV_HANDLE(kind, index);

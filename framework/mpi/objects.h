@@ -132,6 +132,9 @@ int dv_comm_made(const struct dv_comm_origin *origin, int rc, MPI_Comm real, MPI
     })
 /* MPI_UNWEIGHTED and MPI_WEIGHTS_EMPTY are addresses, different in the two halves: the lower half's for ours. */
 int *dv_weights_real(const int *weights);
+MPI_T_pvar_handle dv_pvar_real(MPI_T_pvar_handle handle);
+void dv_data_start(void); /* data.c: what the real library sets when it is initialized */
+extern int dv_threads_multiple; /* the application has MPI_THREAD_MULTIPLE */
 /* MPI_COMM_WORLD and MPI_COMM_SELF at MPI_Init; gone at MPI_Finalize. */
 void dv_comm_enter_predefined(void);
 void dv_comm_leave_predefined(void);
