@@ -78,6 +78,8 @@ static void take_running(struct reading *r, double at_s, const char *fields)
     if (field_number(fields, "incarnation", 0) <= 0)
         return;
     r->summary->restarts++;
+    if (field_number(fields, "epoch", 0) <= 0 && r->summary->epochs > 0)
+        r->summary->began_anew = true;
     for (size_t i = 0; i < r->tables->table[DV_TABLE_FAULTS].count; i++) {
         struct dv_fault_row *fault = DV_ROW(r->tables, DV_TABLE_FAULTS, dv_fault_row, i);
         if (fault->run != r->run || !fault->injected || !isnan(fault->recovered_s))

@@ -5,9 +5,12 @@
 
 #include "harness/record/schema.h"
 
+#include <stdbool.h>
+
 struct dv_events_summary {
     int64_t epochs;       /* committed */
     int64_t restarts;     /* incarnations after the first in which all ranks ran */
+    bool began_anew;      /* a restart from nothing although an epoch was committed */
     size_t unknown_lines; /* that are not `<seconds> <event> ...` */
 };
 

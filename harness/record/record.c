@@ -1,0 +1,428 @@
+#include "harness/record/record.h"
+
+#include "harness/config/say.h"
+#include "harness/launch/command.h"
+#include "harness/launch/launch.h"
+#include "harness/launch/tree.h"
+#include "harness/record/environment.h"
+#include "harness/record/events.h"
+#include "harness/record/file.h"
+#include "harness/record/output.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#define OUTPUT_HEAD (64u << 10)
+#define OUTPUT_TAIL (64u << 10)
+
+/* Everything about the run that is being made. */
+struct making {
+    struct dv_campaign *campaign;
+    const struct dv_planned_run *run;
+    const struct dv_cell *cell;
+    struct dv_arena memory;
+    struct dv_tables tables;
+    struct dv_launched launched;
+    char *record, *stdout_path, *stderr_path, *events; /* in the output directory */
+    char *scratch, *job, *work;                        /* the run's private directory */
+    char **argv;
+    double fault_at_s;
+};
+
+static char *scratch_prefix(const struct dv_campaign *c, struct dv_arena *memory)
+{
+    return dv_arena_printf(memory, "dejavu-bench-%016" PRIx64 "-", c->journal.id);
+}
+
+static enum dv_status prepare(struct making *m)
+{
+    struct dv_campaign *c = m->campaign;
+    char directory[PATH_MAX];
+    dv_journal_run_directory(&c->journal, m->run->index, directory, sizeof directory);
+    m->record = dv_arena_printf(&m->memory, "%s/record", directory);
+    m->events = dv_arena_printf(&m->memory, "%s/events", directory);
+    enum dv_status status = dv_file_remove_tree(directory);
+    if (status == DV_OK)
+        status = dv_file_make_directories(directory);
+    if (status == DV_OK)
+        status = dv_file_make_directories(c->experiment->scratch);
+    if (status != DV_OK)
+        return status;
+    /* The launcher runs elsewhere: whole paths. */
+    char whole[PATH_MAX], base[PATH_MAX];
+    if (!realpath(directory, whole) || !realpath(c->experiment->scratch, base))
+        return dv_bench_fail(DV_ERR_SYSTEM, "cannot resolve %s or %s: %s", directory,
+                             c->experiment->scratch, strerror(errno));
+    m->stdout_path = dv_arena_printf(&m->memory, "%s/stdout", whole);
+    m->stderr_path = dv_arena_printf(&m->memory, "%s/stderr", whole);
+    m->scratch = dv_arena_printf(&m->memory, "%s/%s%06zu", base, scratch_prefix(c, &m->memory),
+                                 m->run->index);
+    m->job = dv_arena_printf(&m->memory, "%s/job", m->scratch);
+    m->work = dv_arena_printf(&m->memory, "%s/work", m->scratch);
+    status = dv_file_remove_tree(m->scratch);
+    if (status != DV_OK)
+        return status;
+    if (mkdir(m->scratch, 0700) != 0 || mkdir(m->work, 0700) != 0 || mkdir(m->job, 0700) != 0)
+        return dv_bench_fail(DV_ERR_SYSTEM, "cannot make a private directory in %s: %s",
+                             c->experiment->scratch, strerror(errno));
+    m->argv = dv_command_make(c->experiment, m->cell, m->job, &m->memory);
+    return DV_OK;
+}
+
+static double draw_fault_time(const struct dv_fault *fault, uint64_t seed)
+{
+    if (fault->kind == DV_FAULT_NONE || isnan(fault->at_low_s))
+        return NAN;
+    return fault->at_low_s + (fault->at_high_s - fault->at_low_s) * dv_random_unit(&seed);
+}
+
+static enum dv_status launch(struct making *m)
+{
+    const struct dv_experiment *e = m->campaign->experiment;
+    bool native = m->cell->strategy->kind == DV_STRATEGY_NATIVE;
+    struct dv_launch request = {
+        .argv = m->argv,
+        .work_directory = m->work,
+        .stdout_path = m->stdout_path,
+        .stderr_path = m->stderr_path,
+        .job_directory = native ? NULL : m->job,
+        .run_variable = dv_arena_printf(&m->memory, "%016" PRIx64 ".%zu", m->campaign->journal.id,
+                                        m->run->index),
+        .timeout_s = e->timeout_s,
+        .fault = m->cell->fault,
+        .fault_at_s = m->fault_at_s,
+        .counters = &e->counters,
+        .run = (int64_t)m->run->index,
+    };
+    return dv_launch_run(&request, &m->tables, &m->launched);
+}
+
+static double seconds_of(const struct timeval *time)
+{
+    return (double)time->tv_sec + (double)time->tv_usec * 1e-6;
+}
+
+/* The factors: what was asked for. */
+static struct dv_run_row *add_run_row(struct making *m, size_t session, double load)
+{
+    const struct dv_cell *cell = m->cell;
+    struct dv_run_row *row = DV_ADD(&m->tables, DV_TABLE_RUNS, dv_run_row);
+    row->run = (int64_t)m->run->index;
+    row->block = (int64_t)m->run->block;
+    row->position = (int64_t)m->run->position;
+    row->session = (int64_t)session;
+    row->seed = (int64_t)m->run->seed;
+    row->warmup = m->run->warmup;
+    row->ranks = cell->ranks;
+    row->strategy_kind = (int32_t)cell->strategy->kind;
+    row->interval_s = cell->interval_s;
+    row->load_before = load;
+    row->oversubscribed = cell->ranks > dv_environment_processors();
+    DV_TEXT_SET(row->application, cell->app->name);
+    DV_TEXT_SET(row->class_name, cell->class_name);
+    DV_TEXT_SET(row->strategy, cell->strategy->label);
+    DV_TEXT_SET(row->capture, cell->strategy->capture);
+    DV_TEXT_SET(row->protocol, cell->strategy->protocol);
+    DV_TEXT_SET(row->fault, cell->fault->label);
+    DV_TEXT_SET(row->command, dv_command_text(m->argv, &m->memory));
+    return row;
+}
+
+static void add_samples(const struct making *m, struct dv_run_row *row,
+                        const struct dv_output *output, const struct dv_events_summary *events)
+{
+    const struct dv_launched *l = &m->launched;
+    row->wall_s = l->wall_s;
+    row->application_s = output->seconds;
+    row->user_s = seconds_of(&l->usage.ru_utime);
+    row->system_s = seconds_of(&l->usage.ru_stime);
+    row->max_rss_bytes = (int64_t)l->usage.ru_maxrss * 1024;
+    row->start_unix_ns = l->start_unix_ns;
+    row->exit_status = l->exit_status;
+    row->signal = l->signal;
+    row->timed_out = l->timed_out;
+    row->verification = (int32_t)output->verification;
+    row->epochs = events->epochs;
+    row->restarts = events->restarts;
+    DV_TEXT_SET(row->digest, output->digest);
+}
+
+static void add_fault_row(struct making *m)
+{
+    const struct dv_fault *fault = m->cell->fault;
+    if (fault->kind == DV_FAULT_NONE)
+        return;
+    struct dv_fault_row *row = DV_ADD(&m->tables, DV_TABLE_FAULTS, dv_fault_row);
+    row->run = (int64_t)m->run->index;
+    row->injected = m->launched.fault_injected;
+    row->planned_s = m->fault_at_s;
+    row->at_s = m->launched.fault_at_s;
+    row->processes = (int64_t)m->launched.fault_processes;
+    DV_TEXT_SET(row->label, fault->label);
+}
+
+/* What is wrong with a run by itself, "" if nothing. Digests are compared later, by
+ * dv_record_judge. */
+static void find_fault(const struct making *m, const struct dv_run_row *row,
+                       const struct dv_events_summary *events, char *reason, size_t reason_bytes)
+{
+    char last[160];
+    dv_output_last_line(m->stderr_path, last, sizeof last);
+    const char *join = *last ? ": " : "";
+    reason[0] = '\0';
+    if (row->timed_out)
+        snprintf(reason, reason_bytes, "not done after %g s%s%s",
+                 m->campaign->experiment->timeout_s, join, last);
+    else if (row->signal)
+        snprintf(reason, reason_bytes, "ended by signal %" PRId64 " (%s)%s%s", row->signal,
+                 strsignal((int)row->signal), join, last);
+    else if (row->exit_status != 0)
+        snprintf(reason, reason_bytes, "exit status %" PRId64 "%s%s", row->exit_status, join, last);
+    else if (row->verification == DV_VERIFICATION_MISSING)
+        snprintf(reason, reason_bytes, "the application did not print a successful verification");
+    else if (*m->cell->app->digest && !*row->digest)
+        snprintf(reason, reason_bytes, "the application did not print its digest");
+    else if (m->cell->fault->kind == DV_FAULT_NONE)
+        return;
+    else if (!m->launched.fault_injected)
+        snprintf(reason, reason_bytes, "ended before the fault (%s)", m->cell->fault->label);
+    else if (events->restarts == 0)
+        snprintf(reason, reason_bytes, "ended well after the kill, but no recovery is recorded");
+    else if (events->began_anew)
+        snprintf(reason, reason_bytes, "began anew although an epoch was committed");
+}
+
+static void copy_events(const struct making *m)
+{
+    char *text, path[PATH_MAX];
+    size_t length;
+    snprintf(path, sizeof path, "%s/events", m->job);
+    if (dv_file_read(path, &text, &length) != DV_OK)
+        return; /* no job, or it did not come that far */
+    if (dv_file_write_durably(m->events, text, length) != DV_OK)
+        dv_bench_say("warning: the events of run %zu are not kept", m->run->index);
+    free(text);
+}
+
+static enum dv_status collect(struct making *m, size_t session, double load)
+{
+    struct dv_output output;
+    struct dv_events_summary events;
+    enum dv_status status = dv_output_read(m->cell->app, m->stdout_path, &output);
+    if (status == DV_ERR_NOT_FOUND)
+        return dv_bench_fail(status, "the output of run %zu is gone: %s", m->run->index,
+                             m->stdout_path);
+    if (status != DV_OK)
+        return status;
+    copy_events(m);
+    add_fault_row(m);
+    status = dv_events_read(m->events, (int64_t)m->run->index, m->launched.events_offset_s,
+                            &m->tables, &events);
+    if (status != DV_OK)
+        return status;
+    struct dv_run_row *row = add_run_row(m, session, load);
+    add_samples(m, row, &output, &events);
+    char reason[256];
+    find_fault(m, row, &events, reason, sizeof reason);
+    row->outcome = *reason ? DV_OUTCOME_FAILED : DV_OUTCOME_OK;
+    DV_TEXT_SET(row->reason, reason);
+    return DV_OK;
+}
+
+/* The tables' text, written; its digest goes into the journal. */
+static enum dv_status write_tables(const struct dv_tables *tables, const char *path,
+                                   uint64_t *digest)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *memory = open_memstream(&text, &length);
+    if (memory)
+        dv_tables_print(tables, memory);
+    if (!memory || fclose(memory) != 0) {
+        free(text);
+        return dv_bench_fail(DV_ERR_NO_MEMORY, "out of memory for %s", path);
+    }
+    enum dv_status status = dv_file_write_durably(path, text, length);
+    *digest = XXH64(text, length, 0);
+    free(text);
+    return status;
+}
+
+static enum dv_status commit(struct making *m)
+{
+    const struct dv_run_row *row = DV_ROW(&m->tables, DV_TABLE_RUNS, dv_run_row, 0);
+    struct dv_journal_run result = {.ok = row->outcome == DV_OUTCOME_OK, .wall_s = row->wall_s};
+    enum dv_status status = dv_file_shorten(m->stdout_path, OUTPUT_HEAD, OUTPUT_TAIL);
+    if (status == DV_OK)
+        status = dv_file_shorten(m->stderr_path, OUTPUT_HEAD, OUTPUT_TAIL);
+    if (status == DV_OK)
+        status = write_tables(&m->tables, m->record, &result.record_digest);
+    if (status == DV_OK)
+        status = dv_journal_done(&m->campaign->journal, m->run->index, &result);
+    return status;
+}
+
+static void remove_scratch(const struct making *m, bool failed)
+{
+    enum dv_keep keep = m->campaign->experiment->keep;
+    if (!m->scratch)
+        return;
+    if (keep == DV_KEEP_ALWAYS || (keep == DV_KEEP_FAILED && failed)) {
+        dv_bench_say("run %zu: kept %s", m->run->index, m->scratch);
+        return;
+    }
+    if (dv_file_remove_tree(m->scratch) != DV_OK)
+        dv_bench_say("warning: %s could not be removed", m->scratch);
+}
+
+enum dv_status dv_record_run(struct dv_campaign *campaign, const struct dv_planned_run *run,
+                             size_t session, struct dv_run_row *row)
+{
+    struct making m = {.campaign = campaign, .run = run, .cell = &campaign->plan->cells[run->cell]};
+    bool failed = false;
+    dv_tables_init(&m.tables);
+    m.fault_at_s = draw_fault_time(m.cell->fault, run->seed);
+    double load = dv_environment_load();
+    enum dv_status status = dv_journal_start(&campaign->journal, run->index);
+    if (status == DV_OK)
+        status = prepare(&m);
+    if (status == DV_OK)
+        status = launch(&m);
+    if (status == DV_OK && m.launched.interrupted)
+        status = DV_ERR_ABORTED;
+    if (status == DV_OK)
+        status = collect(&m, session, load);
+    if (status == DV_OK)
+        status = commit(&m);
+    if (status == DV_OK) {
+        *row = *DV_ROW(&m.tables, DV_TABLE_RUNS, dv_run_row, 0);
+        failed = row->outcome == DV_OUTCOME_FAILED;
+    }
+    remove_scratch(&m, failed);
+    dv_tables_clear(&m.tables);
+    dv_arena_free(&m.memory);
+    return status;
+}
+
+static void remove_left_scratch(struct dv_campaign *campaign)
+{
+    struct dv_arena memory = {NULL};
+    const char *prefix = scratch_prefix(campaign, &memory);
+    DIR *directory = opendir(campaign->experiment->scratch);
+    struct dirent *entry;
+    while (directory && (entry = readdir(directory))) {
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+            continue;
+        size_t run = strtoul(entry->d_name + strlen(prefix), NULL, 10);
+        if (run < campaign->journal.run_count && campaign->journal.runs[run].done)
+            continue; /* kept on purpose */
+        const char *path =
+            dv_arena_printf(&memory, "%s/%s", campaign->experiment->scratch, entry->d_name);
+        if (dv_file_remove_tree(path) != DV_OK)
+            dv_bench_say("warning: %s, left by an interrupted run, could not be removed", path);
+    }
+    if (directory)
+        closedir(directory);
+    dv_arena_free(&memory);
+}
+
+void dv_record_clear_up(struct dv_campaign *campaign)
+{
+    char id[24];
+    snprintf(id, sizeof id, "%016" PRIx64 ".", campaign->journal.id);
+    size_t killed = dv_tree_kill_strays(id);
+    if (killed > 0)
+        dv_bench_say("killed %zu processes that an interrupted session had left", killed);
+    /* What was killed may still write for a moment. */
+    for (int i = 0; killed > 0 && i < 100; i++) {
+        usleep(20000);
+        killed = dv_tree_kill_strays(id);
+    }
+    remove_left_scratch(campaign);
+}
+
+enum dv_status dv_record_begin_session(struct dv_campaign *campaign, size_t *session)
+{
+    struct dv_tables tables;
+    char path[PATH_MAX];
+    uint64_t digest;
+    dv_tables_init(&tables);
+    dv_environment_collect(campaign->experiment, (int64_t)campaign->journal.sessions, &tables);
+    dv_journal_session_path(&campaign->journal, campaign->journal.sessions, path, sizeof path);
+    enum dv_status status = write_tables(&tables, path, &digest);
+    if (status == DV_OK)
+        status = dv_journal_begin_session(&campaign->journal, session);
+    dv_tables_clear(&tables);
+    return status;
+}
+
+/* ---- reading back ---- */
+
+static enum dv_status load_file(const char *path, const uint64_t *digest, struct dv_tables *tables)
+{
+    char *text;
+    size_t length;
+    enum dv_status status = dv_file_read(path, &text, &length);
+    if (status == DV_ERR_NOT_FOUND)
+        return dv_bench_fail(DV_ERR_DAMAGED, "%s is missing; restore it from a copy", path);
+    if (status != DV_OK)
+        return status;
+    if (digest && XXH64(text, length, 0) != *digest)
+        status = dv_bench_fail(DV_ERR_DAMAGED,
+                               "%s is not what the journal recorded; restore it from a copy", path);
+    else
+        status = dv_tables_parse(tables, text, path);
+    free(text);
+    return status;
+}
+
+static void add_configuration(const struct dv_campaign *campaign, struct dv_tables *tables)
+{
+    const struct dv_experiment *e = campaign->experiment;
+    for (size_t i = 0; i < e->setting_count; i++) {
+        struct dv_setting_row *row = DV_ADD(tables, DV_TABLE_SETTINGS, dv_setting_row);
+        DV_TEXT_SET(row->key, e->settings[i].key);
+        DV_TEXT_SET(row->source, e->settings[i].source);
+        DV_TEXT_SET(row->value, e->settings[i].value);
+    }
+    for (size_t i = 0; i < campaign->plan->left_out_count; i++) {
+        struct dv_left_out_row *row = DV_ADD(tables, DV_TABLE_LEFT_OUT, dv_left_out_row);
+        DV_TEXT_SET(row->cell, campaign->plan->left_out[i].cell);
+        DV_TEXT_SET(row->reason, campaign->plan->left_out[i].reason);
+    }
+}
+
+enum dv_status dv_record_load(const struct dv_campaign *campaign, struct dv_tables *tables)
+{
+    char path[PATH_MAX];
+    enum dv_status status = DV_OK;
+    dv_tables_init(tables);
+    for (size_t i = 0; status == DV_OK && i < campaign->journal.sessions; i++) {
+        dv_journal_session_path(&campaign->journal, i, path, sizeof path);
+        status = load_file(path, NULL, tables);
+    }
+    for (size_t i = 0; status == DV_OK && i < campaign->journal.run_count; i++) {
+        const struct dv_journal_run *run = &campaign->journal.runs[i];
+        if (!run->done)
+            continue;
+        char directory[PATH_MAX - 16];
+        dv_journal_run_directory(&campaign->journal, i, directory, sizeof directory);
+        snprintf(path, sizeof path, "%s/record", directory);
+        status = load_file(path, &run->record_digest, tables);
+    }
+    if (status != DV_OK) {
+        dv_tables_clear(tables);
+        return status;
+    }
+    add_configuration(campaign, tables);
+    dv_record_judge(tables);
+    return DV_OK;
+}
