@@ -1,0 +1,200 @@
+#!/usr/bin/python3
+"""Kill a job at random moments and compare what it computes with an uninterrupted run.
+
+    kill.py --runs 20 --ranks 2 [--when any|checkpoint|restart] [--victim any|rank|all|mpiexec|supervisor] \
+            [--interval 0.2:0.5] [--kills 1] [--seed S] -- program arguments
+
+Each run draws its moment, victim and checkpoint interval from a generator seeded with "seed/run", so that one run can be
+repeated alone with --first N --runs 1. A run passes if the job recovers by itself, ends with status 0 and the last
+`DIGEST` line of the reference, within --limit seconds. --ranks 0 runs a program without MPI.
+"""
+import argparse
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = os.environ.get("DEJAVU_BUILD", "build")
+DEJAVU = os.path.join(BUILD, "bin", "dejavu")
+
+
+def parse():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--runs", type=int, default=10)
+    p.add_argument("--first", type=int, default=0, help="number of the first run")
+    p.add_argument("--ranks", type=int, default=2)
+    p.add_argument("--when", choices=["any", "checkpoint", "restart"], default="any")
+    p.add_argument("--victim", choices=["any", "rank", "all", "mpiexec", "supervisor"], default="any")
+    p.add_argument("--interval", default="0.2:0.5", help="seconds between checkpoints, low:high")
+    p.add_argument("--kills", type=int, default=1)
+    p.add_argument("--limit", type=float, default=120)
+    p.add_argument("--seed", default=os.environ.get("DEJAVU_SEED", "1"))
+    p.add_argument("--keep-jobs", action="store_true")
+    p.add_argument("program", nargs="+")
+    return p.parse_args()
+
+
+def digest(text):
+    lines = [line for line in text.splitlines() if line.startswith("DIGEST ")]
+    return lines[-1] if lines else None
+
+
+def environ(pid):
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as f:
+            return f.read()
+    except OSError:
+        return b""
+
+
+def children(pid):
+    """All living descendants: {pid: executable}."""
+    parents = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat") as f:
+                    stat = f.read()
+                fields = stat[stat.rindex(")") + 2:].split()
+                if fields[0] != "Z":
+                    parents.setdefault(int(fields[1]), []).append(int(entry))
+            except OSError:
+                pass
+    found, todo = {}, [pid]
+    while todo:
+        for child in parents.get(todo.pop(), []):
+            try:
+                found[child] = os.readlink(f"/proc/{child}/exe")
+            except OSError:
+                continue
+            todo.append(child)
+    return found
+
+
+def victims(kind, supervisor, rng):
+    tree = children(supervisor)
+    ranks = sorted(p for p, exe in tree.items() if exe.endswith("/dejavu-rank"))
+    launcher = sorted(p for p, exe in tree.items() if "mpiexec" in exe or "hydra" in exe)
+    if kind == "supervisor":
+        return [supervisor]
+    if kind == "mpiexec" and launcher:
+        return launcher[:1]
+    if kind == "all":
+        return ranks
+    return [rng.choice(ranks)] if ranks else []
+
+
+def count_events(job, word):
+    try:
+        with open(os.path.join(job, "events")) as f:
+            return len(re.findall(rf"^[0-9.]+ {word}\b", f.read(), re.M))
+    except OSError:
+        return 0
+
+
+def wait_for_moment(args, rng, job, process, length):
+    """Sleep until the moment to kill at; false if the job has ended before."""
+    if args.when == "any":
+        end = time.monotonic() + rng.uniform(0, length)
+        while time.monotonic() < end and process.poll() is None:
+            time.sleep(0.001)
+        return process.poll() is None
+    word = "stop" if args.when == "checkpoint" else "(?:restart|launch)"
+    before = count_events(job, word)
+    wanted = before + (rng.randint(1, 3) if args.when == "checkpoint" else 0)
+    while count_events(job, word) < wanted:
+        if process.poll() is not None:
+            return False
+        time.sleep(0.0005)
+    time.sleep(rng.uniform(0, 0.03 if args.when == "checkpoint" else 0.25))
+    return process.poll() is None
+
+
+def command(args, job, interval):
+    ranks = ["-n", str(args.ranks)] if args.ranks else []
+    return [DEJAVU, "run", *ranks, "--job", job, "--interval", f"{interval:.3f}s", "--max-restarts", "50", "--",
+            *args.program]
+
+
+def one_run(args, number, reference, length, scratch):
+    rng = random.Random(f"{args.seed}/{number}")
+    low, high = (float(x) for x in args.interval.split(":"))
+    interval = rng.uniform(low, high)
+    job = os.path.join(scratch, f"job{number}")
+    told = f"run {number}: interval {interval:.3f} s"
+    out, err = open(job + ".out", "w+"), open(job + ".err", "w+")
+    process = subprocess.Popen(command(args, job, interval), stdout=out, stderr=err, stdin=subprocess.DEVNULL)
+    deadline = time.monotonic() + args.limit
+    killed = 0
+    for _ in range(args.kills):
+        kind = args.victim if args.victim != "any" else rng.choice(["rank", "all", "mpiexec"])
+        if not wait_for_moment(args, rng, job, process, length):
+            break
+        targets = victims(kind, process.pid, rng)
+        for pid in targets:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        killed += bool(targets)
+        told += f", kill {kind}"
+        if kind == "supervisor":
+            process.wait()
+            time.sleep(0.3)
+            process = subprocess.Popen([DEJAVU, "restart", job], stdout=out, stderr=err, stdin=subprocess.DEVNULL)
+    try:
+        status = process.wait(max(1, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        status = f"no end after {args.limit:.0f} s"
+        subprocess.run([DEJAVU, "status", job], stdout=err, stderr=err, timeout=20)
+        for pid in [*children(process.pid), process.pid]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        process.wait()
+    out.seek(0)
+    err.seek(0)
+    got, messages = digest(out.read()), err.read()
+    restarts = messages.count("restarting from epoch")
+    ok = status == 0 and got == reference
+    print(f"{'ok    ' if ok else 'FAILED'} {told}, {killed} killed, {count_events(job, 'committed')} committed, "
+          f"{restarts} from an epoch", flush=True)
+    if not ok:
+        print(f"    status {status}, {got}, expected {reference}\n    job {job}")
+        print("".join(f"    | {line}\n" for line in messages.splitlines()[-15:]), flush=True)
+    elif not args.keep_jobs:
+        shutil.rmtree(job, ignore_errors=True)
+    return ok, restarts
+
+
+def main():
+    args = parse()
+    scratch = tempfile.mkdtemp(prefix="dejavu-kill-")
+    native = ["mpiexec.mpich", "-n", str(args.ranks)] if args.ranks else []
+    reference = digest(subprocess.run([*native, *args.program], capture_output=True, text=True, check=True,
+                                      stdin=subprocess.DEVNULL).stdout)
+    if reference is None:
+        sys.exit("the program prints no DIGEST line")
+    start = time.monotonic()
+    first = subprocess.run([*command(args, os.path.join(scratch, "length"), 3600.0)], capture_output=True, text=True,
+                           stdin=subprocess.DEVNULL, timeout=args.limit)
+    length = time.monotonic() - start
+    if digest(first.stdout) != reference:
+        sys.exit(f"attached, without any kill: {digest(first.stdout)}, expected {reference}\n{first.stderr}")
+    print(f"seed {args.seed}, {length:.2f} s attached, {reference}: {' '.join(args.program)}", flush=True)
+    results = [one_run(args, args.first + i, reference, length, scratch) for i in range(args.runs)]
+    good, recovered = sum(ok for ok, _ in results), sum(n for _, n in results)
+    print(f"{good} of {len(results)} runs ended with the reference's digest; {recovered} recoveries from an epoch")
+    if good == len(results):
+        shutil.rmtree(scratch, ignore_errors=True)
+    sys.exit(0 if good == len(results) else 1)
+
+
+if __name__ == "__main__":
+    main()
