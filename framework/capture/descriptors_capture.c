@@ -46,6 +46,9 @@ static enum dv_status examine(struct dv_open_fd *open_fd)
     snprintf(path, sizeof path, "/proc/self/fd/%d", open_fd->fd);
     ssize_t length = readlink(path, open_fd->link, sizeof open_fd->link - 1);
     int flags = fcntl(open_fd->fd, F_GETFL), fd_flags = fcntl(open_fd->fd, F_GETFD);
+    /* Another thread of the lower half may have had it open for a moment. */
+    if (length < 0 && errno == ENOENT)
+        return dv_fail_quietly(DV_ERR_NOT_FOUND, "descriptor %d is closed", open_fd->fd);
     if (length < 0 || flags < 0 || fd_flags < 0 || fstat(open_fd->fd, &open_fd->info) != 0)
         return dv_fail("capture", DV_ERR_SYSTEM, "cannot examine descriptor %d: %s", open_fd->fd,
                        strerror(errno));
@@ -80,7 +83,11 @@ static enum dv_status list_descriptors(int limit, struct dv_open_fd **list, size
             items = grown;
         }
         items[used] = (struct dv_open_fd){.fd = fd, .same_as = DV_FD_NONE};
-        status = examine(&items[used++]);
+        status = examine(&items[used]);
+        if (status == DV_OK)
+            used++;
+        else if (status == DV_ERR_NOT_FOUND)
+            status = DV_OK;
     }
     closedir(directory);
     if (status != DV_OK) {

@@ -60,7 +60,7 @@ enum dv_status dv_fd_refuse_socket(const struct dv_open_fd *open_fd)
                          : domain == 16      ? "netlink" /* AF_NETLINK */
                                              : "network";
     char peer[128] = "", what[256];
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     length = sizeof address;
     if (listening)
         snprintf(peer, sizeof peer, " that listens");

@@ -101,7 +101,9 @@ static enum dv_status map_at(const struct dv_memory_record *record, int protecti
 {
     size_t length = record->end - record->start;
     void *wanted = address_of(record->start);
-    void *got = mmap(wanted, length, protection, flags | MAP_FIXED_NOREPLACE, fd, (off_t)offset);
+    /* MAP_FIXED, which NOREPLACE implies, is what the lower half's placement filter looks for. */
+    flags |= MAP_FIXED | MAP_FIXED_NOREPLACE;
+    void *got = mmap(wanted, length, protection, flags, fd, (off_t)offset);
     if (got == MAP_FAILED)
         return failed(record, "make", errno);
     if (got != wanted) {
