@@ -18,7 +18,7 @@ $(O)/gen/mpi_versions.c: framework/mpi/generate.py
 
 DV_MPICH := dejavu/libmpich.so.12
 SHARED += $(DV_MPICH)
-$(DV_MPICH)_SRCS := $(wildcard framework/mpi/*.c framework/mpi/*.S) framework/gate/capture.c mpi_wrappers.c mpi_versions.c \
+$(DV_MPICH)_SRCS := $(wildcard framework/mpi/*.c) framework/gate/capture.c framework/gate/entry.S mpi_wrappers.c mpi_versions.c \
                     $(wildcard strategies/protocol/*.c strategies/protocol/*/*.c)
 $(DV_MPICH)_CPPFLAGS := $(MPICH_CPPFLAGS) -DHAVE_VISIBILITY=1
 $(DV_MPICH)_CFLAGS := -fPIC -fno-stack-protector -fvisibility=hidden
