@@ -60,7 +60,7 @@ struct dv_lower_mpi {
     int (*deliver)(const void *packed, MPI_Count bytes, const struct dv_side *side, MPI_Comm comm,
                    int self, MPI_Status *status);
     /* Let the real library move messages. */
-    void (*progress)(void);
+    int (*progress)(void);
 };
 
 extern const struct dv_lower_mpi dv_lower_mpi; /* rank/mpi_calls.c */

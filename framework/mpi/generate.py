@@ -116,6 +116,7 @@ class Wrapper:
     def __init__(self, function):
         self.f = function
         self.before, self.passed, self.wrapped, self.after = [], [], [], []
+        self.failed = []
         self.comm = "dv_c" if function.first("comm") else "NULL"
         if function.first("comm"):
             self.before.append(f"struct dv_comm *dv_c = dv_comm_get({function.first('comm')});")
@@ -170,6 +171,8 @@ class Wrapper:
         if a.role in HANDLES:
             maybe = f"if ({a.name} != NULL)\n            " if self.f.kind == "tool" else ""
             self.wrapped.append(f"{maybe}*{a.name} = dv_{a.role}_adopt(*{a.name});")
+        elif a.role == "request" and self.f.kind == "icoll":
+            self.collective_request(a)
         elif a.role == "request":
             persistent = int("_init" in self.f.name)
             self.wrapped.append(f'*{a.name} = dv_request_adopt(*{a.name}, {self.comm}, "{self.f.name}", {persistent}, {caller});')
@@ -177,6 +180,16 @@ class Wrapper:
             self.wrapped.append(f'dv_{a.role}_created(*{a.name}, {self.comm}, "{self.f.name}", {caller});')
         elif a.role == "handle":
             self.wrapped.append(f'dv_unsupported_created("{self.f.name}", (uint64_t)*{a.name}, {caller});')
+
+    def collective_request(self, a):
+        """A non-blocking collective's request keeps what the real library needs until it is over."""
+        self.wrapped.append(f'*{a.name} = dv_request_adopt_collective(*{a.name}, dv_c, "{self.f.name}");')
+        if self.f.first("op"):
+            self.wrapped.append(f"dv_request_keep_op(*{a.name}, {self.f.first('op')});")
+        for b in self.f.arguments:
+            if b.role in HANDLES and b.length:
+                self.wrapped.append(f"dv_request_keep_datatypes(*{a.name}, dv_{b.name}, dv_n_{b.name});")
+                self.failed.append(f"dv_{b.role}s_done(dv_{b.name}, dv_n_{b.name});")
 
     def error(self):
         for role in ("win", "file", "session"):
@@ -188,13 +201,16 @@ class Wrapper:
         f, lines = self.f, []
         lines.append(f'dv_mpi_enter("{f.name}");')
         lines += self.before
-        if f.kind == "coll":
-            lines.append(f'if (dv_c != NULL)\n        dv_collective_begin(dv_c, "{f.name}", 1);')
+        if f.kind in ("coll", "icoll"):
+            blocking = int(f.kind == "coll")
+            lines.append(f'if (dv_c != NULL)\n        dv_collective_begin(dv_c, "{f.name}", {blocking});')
         call = ", ".join([f.name] + self.passed)
         lines.append(f"{f.result} rc = DV_REAL({call});")
         lines += self.after
         if self.wrapped:
             lines.append("if (rc == MPI_SUCCESS) {\n        " + "\n        ".join(self.wrapped) + "\n    }")
+        if self.failed:
+            lines.append("if (rc != MPI_SUCCESS) {\n        " + "\n        ".join(self.failed) + "\n    }")
         if f.kind != "tool" and f.result == "int":
             lines.append(f"if (__builtin_expect(rc != MPI_SUCCESS, 0))\n        rc = {self.error()};")
         lines += ["dv_mpi_exit();", "return rc;"]
@@ -203,9 +219,9 @@ class Wrapper:
 
 
 def emit_wrappers(functions):
-    yield '#include "mpi/export.h"\n#include "mpi/objects.h"\n'
+    yield '#include "mpi/export.h"\n#include "mpi/objects.h"\n#include "mpi/requests.h"\n'
     for function in functions:
-        if function.kind in ("coll", "local", "tool"):
+        if function.kind in ("coll", "icoll", "local", "tool"):
             yield Wrapper(function).text()
 
 

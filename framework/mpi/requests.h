@@ -50,13 +50,16 @@ struct dv_request {
     uint8_t persistent, mode; /* enum dv_send_mode */
     uint8_t orphan;           /* the application has freed it: reaped when it is over */
     uint8_t cancelled;        /* MPI_Cancel was called while pending */
+    uint8_t buffered;         /* a buffered send's message: buffer.c hears of its end */
     int error;                /* when done */
     struct dv_comm *comm;     /* held */
     const char *call;
     struct dv_side side;      /* type: the application's handle, held */
     MPI_Status status;        /* when done */
-    void *kept;               /* memory that the operation needs until it is over: packed copy, translated handles */
+    void *kept;               /* memory that the operation needs until it is over: a packed copy */
     size_t kept_bytes;
+    MPI_Datatype *kept_types[2]; /* or translated handles */
+    size_t kept_types_count[2];
     MPI_Op op;                /* held, or MPI_OP_NULL */
     struct dv_request *next;  /* free list, orphans */
     struct dv_request *receive, *send; /* PAIR */
@@ -138,7 +141,6 @@ MPI_Status dv_status_message(int source, int tag, uint64_t bytes);
 
 /* ---- requests (request.c) ---- */
 
-/* Spin lock over the free list and the orphans; taken only under MPI_THREAD_MULTIPLE. */
 struct dv_request *dv_request_new(enum dv_request_what what, struct dv_comm *comm, const char *call);
 /* The same, and hold what the side's operation needs. */
 struct dv_request *dv_request_new_side(enum dv_request_what what, struct dv_comm *comm, const struct dv_side *side,
@@ -161,10 +163,12 @@ static inline void dv_request_posted(struct dv_request *r, MPI_Request real)
 void dv_request_finish(struct dv_request *r, int rc, const MPI_Status *status);
 /* The application wants to hear no more of it. */
 void dv_request_orphan(struct dv_request *r);
+/* Place in the order of posting; dv_request_post gives it. */
+uint64_t dv_request_serial(void);
 /* Requests in the table at or after *index (which advances), in any state but free; NULL at the end. */
 struct dv_request *dv_request_next(uint32_t *index);
 /* Non-blocking collectives: what the operation needs until it is over. */
-void dv_request_keep(MPI_Request handle, void *memory, size_t bytes);
+void dv_request_keep_datatypes(MPI_Request handle, MPI_Datatype *types, size_t n);
 void dv_request_keep_op(MPI_Request handle, MPI_Op op);
 /* At MPI_Finalize: buffered sends are completed, the rest is given back to the real library as it is. */
 void dv_requests_end(void);
@@ -183,8 +187,9 @@ int dv_request_settle(struct dv_request *r, MPI_Status *status);
 /* Post the operation that `r->side` describes (also of persistent requests, and again after a restore). May leave it
  * done at once. Returns an MPI error code; then the state is unchanged. */
 int dv_request_post(struct dv_request *r);
-/* Pack what the side describes into arena memory. */
-int dv_pack(const struct dv_side *side, const struct dv_comm *comm, void **packed, MPI_Count *bytes);
+/* Pack what the side describes into arena memory of `memory_bytes`; `packed` then describes the copy, as MPI_PACKED with
+ * the same envelope. Returns an MPI error code; then there is nothing to free. */
+int dv_pack(const struct dv_side *side, MPI_Comm real_comm, struct dv_side *packed, size_t *memory_bytes);
 
 /* ---- buffered sends (buffer.c) ---- */
 

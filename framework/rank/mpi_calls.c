@@ -181,10 +181,10 @@ static int lower_deliver(const void *packed, MPI_Count bytes, const struct dv_si
     return rc != MPI_SUCCESS ? rc : send_rc;
 }
 
-static void lower_progress(void)
+static int lower_progress(void)
 {
     int flag;
-    PMPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_SELF, &flag, MPI_STATUS_IGNORE);
+    return PMPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_SELF, &flag, MPI_STATUS_IGNORE);
 }
 
 const struct dv_lower_mpi dv_lower_mpi = {
