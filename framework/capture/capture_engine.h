@@ -36,7 +36,9 @@ struct dv_fd_identity {
     uint32_t mode;    /* st_mode */
     uint32_t present; /* 0: the descriptor was closed */
 };
-#define DV_STDIO_COUNT 3
+/* Descriptors below this may have come from the launcher: 0, 1, 2, and whatever else it left open
+ * that has no name to be opened by again (a shell's or a job server's pipes). */
+#define DV_INHERITED_COUNT 256
 
 /* Read the identity of one descriptor; `present` is 0 if it is closed. For 0, 1, 2 at launch,
  * before the application runs. */
@@ -55,7 +57,7 @@ struct dv_capture_request {
     const struct dv_image_identity *identity;
     struct dv_capture *strategy;
     int lower_fd_base;
-    const struct dv_fd_identity *stdio; /* [DV_STDIO_COUNT], at launch */
+    const struct dv_fd_identity *stdio; /* [DV_INHERITED_COUNT], at launch */
     /* The main thread's stack as the loader mapped it; pages far below `stack_pointer` in it are
      * dead and left out. All 0: nothing is known to be dead. */
     uint64_t stack_start, stack_end, stack_pointer;

@@ -142,7 +142,7 @@ static int is_plain_device(const struct stat *info)
 static int inherited_from(const struct dv_open_fd *open_fd, const struct dv_fd_identity *stdio)
 {
     int found = -1;
-    for (int i = 0; i < DV_STDIO_COUNT; i++) {
+    for (int i = 0; i < DV_INHERITED_COUNT; i++) {
         if (!stdio[i].present || stdio[i].dev != open_fd->info.st_dev ||
             stdio[i].ino != open_fd->info.st_ino || stdio[i].rdev != open_fd->info.st_rdev)
             continue;

@@ -47,7 +47,7 @@ struct restore {
     struct dv_blob_reader *in;
     int base;
     const struct dv_fd_identity *stdio;
-    int kept[DV_STDIO_COUNT]; /* the new process's 0, 1, 2; -1: closed */
+    int kept[DV_INHERITED_COUNT]; /* the new process's; -1: closed */
     struct kept_pipe *pipes;
     struct late *late;
 };
@@ -65,7 +65,9 @@ static enum dv_status cannot(const struct record *record, const char *what, cons
 
 static enum dv_status keep_stdio(struct restore *r)
 {
-    for (int i = 0; i < DV_STDIO_COUNT; i++) {
+    for (int i = 0; i < DV_INHERITED_COUNT; i++)
+        r->kept[i] = -1;
+    for (int i = 0; i < DV_INHERITED_COUNT; i++) {
         r->kept[i] = r->stdio[i].present ? fcntl(i, F_DUPFD_CLOEXEC, r->base) : -1;
         if (r->kept[i] < 0 && r->stdio[i].present && errno != EBADF)
             return dv_fail("capture", DV_ERR_SYSTEM, "cannot keep descriptor %d: %s", i,
@@ -124,7 +126,7 @@ static enum dv_status set_nonblocking(const struct record *record, int fd)
 static enum dv_status restore_inherited(struct restore *r, const struct record *record)
 {
     uint32_t which = dv_blob_get_u32(r->in);
-    if (r->in->failed || which >= DV_STDIO_COUNT)
+    if (r->in->failed || which >= DV_INHERITED_COUNT)
         return damaged();
     int fd = r->kept[which];
     if (fd >= 0) {
@@ -455,7 +457,7 @@ static enum dv_status restore_descriptor(struct restore *r)
 
 static void forget(struct restore *r)
 {
-    for (int i = 0; i < DV_STDIO_COUNT; i++)
+    for (int i = 0; i < DV_INHERITED_COUNT; i++)
         if (r->kept[i] >= 0)
             close(r->kept[i]);
     while (r->pipes) {
@@ -476,7 +478,7 @@ static void forget(struct restore *r)
 enum dv_status dv_descriptors_restore(struct dv_blob_reader *in, int lower_fd_base,
                                       const struct dv_fd_identity *stdio)
 {
-    struct restore r = {.in = in, .base = lower_fd_base, .stdio = stdio, .kept = {-1, -1, -1}};
+    struct restore r = {.in = in, .base = lower_fd_base, .stdio = stdio};
     uint32_t count = dv_blob_get_u32(in);
     if (in->failed || count > DV_FD_COUNT_MAX)
         return damaged();

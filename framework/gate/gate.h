@@ -164,7 +164,7 @@ _Static_assert(sizeof(struct dv_gate) <= DV_GATE_BYTES, "the gate page is too sm
 
 static inline uint64_t dv_fs_get(void)
 {
-    uint64_t fs;
+    uint64_t fs = 0;
     if (__builtin_expect(DV_GATE->fsgsbase != 0, 1)) {
         __asm__ volatile("rdfsbase %0" : "=r"(fs)::"memory");
         return fs;

@@ -51,6 +51,7 @@ static struct {
     struct dv_wire_entry *targets;
     size_t target_count;
     int proceed, step, resumed, checked;
+    int selected; /* the strategy has selected pages for an epoch whose fate is open */
     struct dv_cut_entry raised;  /* last told by RAISE */
     uint64_t stop_ns, parked_ns; /* when */
     struct dv_wire_figures figures;
@@ -346,6 +347,7 @@ int dv_agent_capture(uint64_t epoch)
     tell_strategy();
     enum dv_status status = take(epoch, &writer);
     pthread_mutex_lock(&agent.lock);
+    agent.selected = status == DV_OK; /* else the engine has told the strategy itself */
     if (agent.epoch == epoch) {
         agent.state = WRITTEN;
         agent.resumed = 0;
@@ -361,6 +363,11 @@ int dv_agent_capture(uint64_t epoch)
     int resumed = agent.epoch == epoch && agent.resumed;
     if (resumed)
         agent.state = RUNNING;
+    else if (agent.selected) { /* given up while we were writing */
+        agent.selected = 0;
+        agent.verdict.epoch = epoch;
+        agent.verdict.committed = 0;
+    }
     pthread_mutex_unlock(&agent.lock);
     dv_image_writer_abort(writer);
     return resumed ? DV_OUTCOME_COMMITTED : DV_OUTCOME_ABORTED;
@@ -476,8 +483,11 @@ static void on_end_of_epoch(uint64_t epoch, int committed)
     struct dv_image_writer *writer = agent.state == WRITTEN ? agent.writer : NULL;
     if (agent.state == WRITTEN)
         agent.writer = NULL;
-    agent.verdict.epoch = epoch;
-    agent.verdict.committed = committed;
+    if (agent.selected) {
+        agent.selected = 0;
+        agent.verdict.epoch = epoch;
+        agent.verdict.committed = committed;
+    }
     forget_epoch();
     pthread_cond_broadcast(&agent.changed);
     dv_image_writer_abort(writer);

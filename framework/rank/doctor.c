@@ -172,13 +172,14 @@ static int launcher(void)
 
 static int upper_library(void)
 {
+    static const char relative[] = "/../lib/dejavu/libmpich.so.12";
     char path[512];
     ssize_t got = readlink("/proc/self/exe", path, sizeof path - 64);
     if (got <= 0)
         return 0;
     path[got] = '\0';
     char *slash = strrchr(path, '/');
-    strcpy(slash, "/../lib/dejavu/libmpich.so.12");
+    memcpy(slash, relative, sizeof relative);
     return access(path, R_OK) == 0;
 }
 

@@ -19,7 +19,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define LOWER_FDS 1024
+#define LOWER_FDS ((rlim_t)1024)
 #define INTERPOSE __attribute__((visibility("default")))
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 /* The next definition of `name`, looked up once. */
@@ -66,11 +66,14 @@ void dv_lower_fds_start(void)
         limit.rlim_cur = base + LOWER_FDS;
         setrlimit(RLIMIT_NOFILE, &limit);
     } else
-        base = base > 2 * 256 ? base - 256 : base / 2;
+        base = base > 512 ? base - 256 : base / 2;
     dv_rank.lower_fd_base = (int)base;
-    for (int fd = 0; fd < DV_STDIO_COUNT; fd++)
-        dv_fd_identity_read(fd, &dv_rank.stdio[fd]);
     move_inherited("PMI_FD");
+    for (int fd = 0; fd < DV_INHERITED_COUNT && fd < dv_rank.lower_fd_base; fd++) {
+        dv_fd_identity_read(fd, &dv_rank.stdio[fd]);
+        if (fd > 2 && S_ISREG(dv_rank.stdio[fd].mode)) /* has a name */
+            dv_rank.stdio[fd].present = 0;
+    }
 }
 
 INTERPOSE int open(const char *path, int flags, ...)

@@ -37,7 +37,7 @@ struct dv_rank {
     int lower_fd_base;
     uint64_t stack_start, stack_end; /* of the upper half's main thread */
     uint64_t stack_limit;            /* RLIMIT_STACK as the application should have it */
-    struct dv_fd_identity stdio[DV_STDIO_COUNT];
+    struct dv_fd_identity stdio[DV_INHERITED_COUNT];
     struct dv_capture *capture;
     char program[512];
     uint8_t program_digest[16];

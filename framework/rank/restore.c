@@ -90,6 +90,10 @@ static enum dv_status restore(struct dv_image_reader *image)
     status = dv_restore_process(image, dv_rank.lower_fd_base, dv_rank.stdio, NULL);
     if (status == DV_OK)
         status = dv_capture_arm(dv_rank.capture);
+    /* Files have been cut to their captured sizes: nobody may append to a shared one before all
+     * have done so. */
+    if (status == DV_OK && gate.phase == 1)
+        PMPI_Barrier(MPI_COMM_WORLD);
     return status;
 }
 

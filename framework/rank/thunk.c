@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define THUNK_BYTES 64u
+#define THUNK_BYTES ((size_t)64)
 #define THUNKS_PER_BLOCK 1024u
 #define BLOCKS 1024u
 

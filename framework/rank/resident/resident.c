@@ -35,11 +35,13 @@ static long syscall3(long number, uint64_t a, uint64_t b, uint64_t c)
 /* ---- the vdso's functions
  * -------------------------------------------------------------------------------------- */
 
+/* NOLINTBEGIN(readability-identifier-naming): the kernel's names */
 EXPORT int __vdso_clock_gettime(clockid_t clock, struct timespec *time);
 EXPORT int __vdso_gettimeofday(struct timeval *time, void *zone);
 EXPORT time_t __vdso_time(time_t *time);
 EXPORT long __vdso_getcpu(unsigned *cpu, unsigned *node, void *cache);
 EXPORT int __vdso_clock_getres(clockid_t clock, struct timespec *resolution);
+/* NOLINTEND(readability-identifier-naming) */
 EXPORT void dv_resident_park(int sig, siginfo_t *info, void *context);
 EXPORT void dv_resident_deliver(int sig, siginfo_t *info, void *context);
 EXPORT void dv_resident_restorer(void);
@@ -90,7 +92,7 @@ int __vdso_clock_getres(clockid_t clock, struct timespec *resolution)
 
 static int64_t now_ns(void)
 {
-    struct timespec t;
+    struct timespec t = {0, 0};
     syscall3(SYS_clock_gettime, CLOCK_MONOTONIC, (uint64_t)&t, 0);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }

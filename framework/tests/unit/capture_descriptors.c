@@ -32,7 +32,7 @@
 
 static int report; /* where failures are reported: restoring replaces descriptor 2 */
 static const char *directory;
-static struct dv_fd_identity stdio[DV_STDIO_COUNT];
+static struct dv_fd_identity stdio[DV_INHERITED_COUNT];
 
 static char *in_directory(const char *name)
 {
@@ -52,7 +52,7 @@ static int run_child(void (*function)(void))
             close(i);
         report = fcntl(2, F_DUPFD_CLOEXEC, BASE + 100);
         dv_log_setup(getenv("CHECK_VERBOSE") ? report : -1, -1, DV_LOG_INFO);
-        for (int i = 0; i < DV_STDIO_COUNT; i++)
+        for (int i = 0; i < DV_INHERITED_COUNT; i++)
             dv_fd_identity_read(i, &stdio[i]);
         alarm(60);
         function();
@@ -316,13 +316,13 @@ static void inherited(void)
     REQUIRE(pipe(ends) == 0 && dup2(ends[1], 1) == 1);
     close(ends[0]);
     close(ends[1]);
-    for (int i = 0; i < DV_STDIO_COUNT; i++)
+    for (int i = 0; i < DV_INHERITED_COUNT; i++)
         dv_fd_identity_read(i, &stdio[i]);
     REQUIRE(dup2(1, 7) == 7 && close(1) == 0 && close(0) == 0);
     struct dv_blob blob = capture();
     /* The new process: other pipes. */
     REQUIRE(close(7) == 0 && pipe(ends) == 0 && ends[0] == 0 && ends[1] == 1);
-    for (int i = 0; i < DV_STDIO_COUNT; i++)
+    for (int i = 0; i < DV_INHERITED_COUNT; i++)
         dv_fd_identity_read(i, &stdio[i]);
     int reader = fcntl(0, F_DUPFD_CLOEXEC, BASE);
     stdio[0].present = 0; /* so that the two ends of this one pipe are told apart */

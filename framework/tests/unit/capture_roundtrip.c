@@ -199,9 +199,9 @@ static void list_maps(char *text, size_t bytes)
     dv_maps_free(&maps);
 }
 
-static void read_stdio(struct dv_fd_identity stdio[DV_STDIO_COUNT])
+static void read_stdio(struct dv_fd_identity stdio[DV_INHERITED_COUNT])
 {
-    for (int i = 0; i < DV_STDIO_COUNT; i++)
+    for (int i = 0; i < DV_INHERITED_COUNT; i++)
         dv_fd_identity_read(i, &stdio[i]);
 }
 
@@ -251,7 +251,7 @@ static void check_process_state(rlim_t descriptors_at_launch)
 
 static void capture_child(const char *strategy_name)
 {
-    struct dv_fd_identity stdio[DV_STDIO_COUNT];
+    struct dv_fd_identity stdio[DV_INHERITED_COUNT];
     struct dv_image_identity identity = {.epoch = 7, .rank = 0, .size = 1, .page_bytes = 4096};
     struct dv_capture *strategy = NULL;
     struct dv_image_writer *writer = NULL;
@@ -286,7 +286,7 @@ static void capture_child(const char *strategy_name)
 
 static void restore_child(void)
 {
-    struct dv_fd_identity stdio[DV_STDIO_COUNT];
+    struct dv_fd_identity stdio[DV_INHERITED_COUNT];
     struct dv_image_reader *image;
     struct dv_restored restored;
     static char before[65536], after[65536];
@@ -372,7 +372,7 @@ static void bad_strategy_child(const char *unused)
                                               .name = "outside",
                                               .select = select_outside,
                                               .aborted = count_aborted};
-    struct dv_fd_identity stdio[DV_STDIO_COUNT];
+    struct dv_fd_identity stdio[DV_INHERITED_COUNT];
     struct dv_image_identity identity = {.epoch = 7, .size = 1, .page_bytes = 4096};
     struct dv_capture *real = NULL;
     struct dv_image_writer *writer = NULL;
@@ -404,7 +404,7 @@ static void test_failures_leave_nothing(void **state)
 static void refusals_child(const char *unused)
 {
     (void)unused;
-    struct dv_fd_identity stdio[DV_STDIO_COUNT];
+    struct dv_fd_identity stdio[DV_INHERITED_COUNT];
     char why[256];
     read_stdio(stdio);
     REQUIRE(dv_capture_check(3, stdio, why, sizeof why) == DV_OK);
