@@ -255,7 +255,8 @@ static enum dv_status read_command_line(int argc, char **argv)
         return dv_fail(MODULE, DV_ERR_NO_MEMORY, "no memory for the arguments");
     snprintf(name, sizeof name, "dejavu %s", cli.verb->name);
     argv[0] = name;
-    unsigned flags = ARGP_NO_ERRS | (cli.verb->verb == CLI_RUN ? ARGP_IN_ORDER : 0u);
+    unsigned flags = cli.verb->verb == CLI_RUN ? ARGP_IN_ORDER : 0u;
+    argp_err_exit_status = DV_EXIT_USAGE;
     error_t error = argp_parse(&argp, argc, argv, flags, NULL, NULL);
     if (error)
         return dv_fail(MODULE, DV_ERR_USAGE,

@@ -30,3 +30,7 @@ $(foreach t,$(DV_CAPTURE_TESTS),$(eval unit-capture-$(t)_SRCS := framework/tests
 TEST_PROGRAMS += fake-rank
 fake-rank_SRCS := framework/tests/programs/fake_rank.c
 fake-rank_LIBS := dvcontrol dvimage dvcommon -lxxhash -pthread
+DV_CONTROL_TESTS := epoch decide job
+UNIT_TESTS += $(addprefix unit-control-,$(DV_CONTROL_TESTS))
+$(foreach t,$(DV_CONTROL_TESTS),$(eval unit-control-$(t)_SRCS := framework/tests/unit/control_$(t).c) \
+  $(eval unit-control-$(t)_LIBS := dvcontrol dvimage dvcommon -lcmocka -lxxhash -pthread))
