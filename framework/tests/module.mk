@@ -34,3 +34,7 @@ DV_CONTROL_TESTS := epoch decide job
 UNIT_TESTS += $(addprefix unit-control-,$(DV_CONTROL_TESTS))
 $(foreach t,$(DV_CONTROL_TESTS),$(eval unit-control-$(t)_SRCS := framework/tests/unit/control_$(t).c) \
   $(eval unit-control-$(t)_LIBS := dvcontrol dvimage dvcommon -lcmocka -lxxhash -pthread))
+UNIT_TESTS += unit-control-supervisor
+unit-control-supervisor_SRCS := framework/tests/unit/control_supervisor.c
+unit-control-supervisor_LIBS := dvcommon -lcmocka
+unit-control-supervisor_LINK_DEPS := $(O)/bin/dejavu $(O)/bin/dejavu-stdio $(O)/tests/fake-rank

@@ -335,7 +335,7 @@ static void restore(void)
     size_t length;
     dv_epoch_directory(me.job, me.restore, directory, sizeof directory);
     snprintf(path, sizeof path, "%s/rank-%u.dvi", directory, me.rank);
-    if (number("damaged", -1) == (long)me.restore) {
+    if (setting("damaged") && me.incarnation == 1) {
         send_failed(me.restore, DV_ERR_DAMAGED, "block 3 is damaged");
         exit(1);
     }
