@@ -16,6 +16,7 @@ static MPI_Message message_new(struct dv_comm *comm, const MPI_Status *status, M
     message->comm = comm;
     message->source = status->MPI_SOURCE;
     message->tag = status->MPI_TAG;
+    message->bytes = (MPI_Count)dv_status_bytes(status);
     dv_comm_hold(comm);
     return message->object.handle;
 }

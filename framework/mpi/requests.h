@@ -135,6 +135,10 @@ static inline void dv_status_give(MPI_Status *to, const MPI_Status *from)
         to->MPI_TAG = from->MPI_TAG;
     }
 }
+static inline uint64_t dv_status_bytes(const MPI_Status *status)
+{
+    return (uint32_t)status->count_lo | (uint64_t)((uint32_t)status->count_hi_and_cancelled >> 1) << 32;
+}
 extern const MPI_Status dv_status_empty;
 /* The status of a message of this many bytes; MPI_ERROR is MPI_SUCCESS. */
 MPI_Status dv_status_message(int source, int tag, uint64_t bytes);
@@ -228,7 +232,10 @@ bool dv_drained_receive(struct dv_comm *comm, const struct dv_side *side, int *r
 enum dv_status dv_cut_reach(struct dv_protocol *p, uint64_t epoch);                /* cut.c */
 enum dv_status dv_collectives_complete(struct dv_protocol *p, uint64_t epoch);     /* cut.c */
 enum dv_status dv_messages_drain(struct dv_protocol *p, uint64_t epoch);           /* drain.c */
-void dv_explain(const char *format, ...) __attribute__((format(printf, 1, 2)));    /* protocol.c */
+void dv_drain_forget(void); /* after a restore: what was on its way in the old lower half is no more */
+/* protocol.c: why a quiesce fails, once, by the function that knows it; what was said last. */
+void dv_explain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+const char *dv_explained(void);
 
 /* protocol.c: the running protocol, NULL outside MPI_Init ... MPI_Finalize. */
 extern struct dv_protocol *dv_protocol;

@@ -43,7 +43,9 @@ struct dv_coll {
 /* What the framework offers to a protocol. All are to be called from quiesce() or recover() only. */
 struct dv_protocol_core {
     /* Bring all ranks to a cut of the collectives: publish the counters of all communicators, run on where others are
-     * ahead (collective clocks), until all ranks of the job stand at the same counters at a safe point. Bounded. */
+     * ahead (collective clocks), until all ranks of the job stand at the same counters at a safe point. Bounded.
+     * DV_ERR_BEHIND: this rank must run on; return it unchanged, quiesce is called again at the next safe point.
+     * DV_ERR_ABORTED: the epoch is given up. */
     enum dv_status (*reach_collective_cut)(struct dv_protocol *p, uint64_t epoch);
     /* Complete all initiated non-blocking collectives. After reach_collective_cut. */
     enum dv_status (*complete_collectives)(struct dv_protocol *p, uint64_t epoch);
@@ -78,7 +80,8 @@ struct dv_protocol_ops {
     enum dv_status (*on_send)(struct dv_protocol *p, struct dv_msg *m); /* NULL: not hooked, costs nothing */
     enum dv_status (*on_recv)(struct dv_protocol *p, struct dv_msg *m);
     enum dv_status (*on_collective)(struct dv_protocol *p, struct dv_coll *c);
-    /* Bring this rank to a state that may be captured for `epoch`. Required. */
+    /* Bring this rank to a state that may be captured for `epoch`. Required. May block; may be called several times for
+     * one epoch (DV_ERR_BEHIND). Any other error gives the epoch up on all ranks, and `aborted` follows. */
     enum dv_status (*quiesce)(struct dv_protocol *p, uint64_t epoch);
     enum dv_status (*commit)(struct dv_protocol *p, uint64_t epoch);
     void (*aborted)(struct dv_protocol *p, uint64_t epoch);

@@ -26,6 +26,7 @@ enum dv_exit { DV_EXIT_OK = 0, DV_EXIT_FAILED = 1, DV_EXIT_USAGE = 2, DV_EXIT_EN
     X(ERR_ABORTED, "aborted", DV_EXIT_FAILED)                                                      \
     X(ERR_PROTOCOL, "unexpected message", DV_EXIT_FAILED)                                          \
     X(ERR_NOTHING, "nothing to do", DV_EXIT_NOTHING)                                               \
+    X(ERR_BEHIND, "others are ahead: run on", DV_EXIT_FAILED)                                      \
     X(ERR_INTERNAL, "internal error", DV_EXIT_FAILED)
 
 enum dv_status {
