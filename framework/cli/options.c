@@ -211,7 +211,7 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
     if (key == ARGP_KEY_ARG) {
         if (cli.verb->verb == CLI_RUN) {
             cli.operands = state->argv + state->next - 1;
-            cli.operand_count = (size_t)(state->argc - state->next + 1);
+            cli.operand_count = (size_t)state->argc - (size_t)state->next + 1;
             state->next = state->argc;
             return 0;
         }

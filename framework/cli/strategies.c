@@ -44,7 +44,7 @@ static enum dv_status check_options(const char *axis, const char *name,
 static enum dv_status check_capture(const char *name, const char *options)
 {
     const char *names[MAX_STRATEGIES + 1] = {NULL};
-    for (size_t i = 0; dv_capture_table[i] && i < MAX_STRATEGIES; i++) {
+    for (size_t i = 0; i < MAX_STRATEGIES && dv_capture_table[i]; i++) {
         const struct dv_capture_ops *o = dv_capture_table[i];
         if (strcmp(o->name, name) == 0)
             return check_options("capture", name, o->options, o->state_size, options);
@@ -56,7 +56,7 @@ static enum dv_status check_capture(const char *name, const char *options)
 static enum dv_status check_protocol(const char *name, const char *options)
 {
     const char *names[MAX_STRATEGIES + 1] = {NULL};
-    for (size_t i = 0; dv_protocol_table[i] && i < MAX_STRATEGIES; i++) {
+    for (size_t i = 0; i < MAX_STRATEGIES && dv_protocol_table[i]; i++) {
         const struct dv_protocol_ops *o = dv_protocol_table[i];
         if (strcmp(o->name, name) == 0)
             return check_options("protocol", name, o->options, o->state_size, options);

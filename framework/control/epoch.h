@@ -44,7 +44,7 @@ struct dv_epoch_ops {
 };
 
 struct dv_epoch_rank {
-    bool parked; /* since the newest target version, not stepped since */
+    bool parked;     /* since the newest target version, not stepped since */
     bool has_parked; /* at least once in this epoch */
     bool written, durable;
     struct dv_wire_entry *entries; /* its own counters, ascending by communicator */

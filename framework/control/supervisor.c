@@ -344,7 +344,7 @@ static void serve_clients(struct dv_sup *s, const struct pollfd *p, size_t count
 static enum dv_status loop_once(struct dv_sup *s, struct pollfd **polled, size_t *room)
 {
     size_t clients = s->client_count, count = 2 + 2 * (size_t)s->size + clients;
-    if (count > *room) {
+    if (!*polled || count > *room) {
         struct pollfd *larger = realloc(*polled, 2 * count * sizeof *larger);
         if (!larger)
             return dv_fail("control", DV_ERR_NO_MEMORY, "no memory for %zu connections", count);

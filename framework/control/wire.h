@@ -1,33 +1,39 @@
-/* The wire between the supervisor (`dejavu run`) and one agent thread per rank, and between the supervisor and the other
- * verbs: frames over TCP, authenticated by the job's token (JOB/token, 32 bytes) in the first frame.
+/* The wire between the supervisor (`dejavu run`) and one agent thread per rank, and between the
+ * supervisor and the other verbs: frames over TCP, authenticated by the job's token (JOB/token, 32
+ * bytes) in the first frame.
  *
- *      | magic u32 | type u16 | rank u16 (agents) | length u32 | payload ... |      all little-endian
+ *      | magic u32 | type u16 | rank u16 (agents) | length u32 | payload ... |      all
+ * little-endian
  *
  * Life of an epoch:
  *
  *      supervisor                                   agents
  *        STOP(epoch) ------------------------------> set gate->stop, signal the main thread
- *        <------------------------- PARKED(epoch, version, entries)   main thread is at a safe point
- *        <------------------------- RAISE(epoch, entry)               main thread has entered a collective
- *        TARGET(epoch, version, entries) ----------> maxima grew: who is behind runs on; who is not answers
+ *        <------------------------- PARKED(epoch, version, entries)   main thread is at a safe
+ * point
+ *        <------------------------- RAISE(epoch, entry)               main thread has entered a
+ * collective TARGET(epoch, version, entries) ----------> maxima grew: who is behind runs on; who is
+ * not answers
  *        <------------------------- PARKED(epoch, version, 0 entries: unchanged)
- *        STEP(epoch) ------------------------------> nothing moves although not all are parked: parked ranks run on for
- *                                                    at least one MPI call, then park again
- *        TARGET(epoch, version + 1, entries) -------> follows every STEP, so that a PARKED that crossed the STEP on the
- *                                                    wire is known to be old: from STEP on the agent holds the rank
- *                                                    to be running and does not answer TARGET until it parks again
- *        PROCEED(epoch) ---------------------------> all parked, same version, all counters equal the targets
+ *        STEP(epoch) ------------------------------> nothing moves although not all are parked:
+ * parked ranks run on for at least one MPI call, then park again TARGET(epoch, version + 1,
+ * entries) -------> follows every STEP, so that a PARKED that crossed the STEP on the wire is known
+ * to be old: from STEP on the agent holds the rank to be running and does not answer TARGET until
+ * it parks again PROCEED(epoch) ---------------------------> all parked, same version, all counters
+ * equal the targets
  *        <------------------------- WRITTEN(epoch, figures)           memory is captured
  *        RESUME(epoch) ----------------------------> all have written: the application goes on
- *        <------------------------- DURABLE(epoch, figures)           renamed and synced, from the agent thread
- *        COMMITTED(epoch) -------------------------> manifest is written; strategies hear of it
- *      at any time:
- *        <------------------------- FAILED(epoch, status, text)       cannot checkpoint now / could not write
- *        ABORT(epoch) -----------------------------> forget it, the application runs on
- *        <------------------------- EXITING(status)                   the application ends by itself
+ *        <------------------------- DURABLE(epoch, figures)           renamed and synced, from the
+ * agent thread COMMITTED(epoch) -------------------------> manifest is written; strategies hear of
+ * it at any time:
+ *        <------------------------- FAILED(epoch, status, text)       cannot checkpoint now / could
+ * not write ABORT(epoch) -----------------------------> forget it, the application runs on
+ *        <------------------------- EXITING(status)                   the application ends by
+ * itself
  *
- * The supervisor does not know strategies; ranks of a job that is not at the same phase (before MPI_Init, in MPI, after
- * MPI_Finalize) are brought together by the same clocks (DV_CUT_PHASE in gate.h). */
+ * The supervisor does not know strategies; ranks of a job that is not at the same phase (before
+ * MPI_Init, in MPI, after MPI_Finalize) are brought together by the same clocks (DV_CUT_PHASE in
+ * gate.h). */
 #ifndef DV_CONTROL_WIRE_H
 #define DV_CONTROL_WIRE_H
 
@@ -42,24 +48,24 @@
 #define DV_WIRE_MAX_PAYLOAD (16u << 20)
 
 enum dv_wire_type {
-    DV_WIRE_HELLO = 1,  /* agent: struct dv_wire_hello */
-    DV_WIRE_WELCOME,    /* supervisor: nothing */
-    DV_WIRE_STOP,       /* struct dv_wire_epoch + directory and recycle paths */
-    DV_WIRE_PARKED,     /* struct dv_wire_parked + entries */
-    DV_WIRE_RAISE,      /* struct dv_wire_parked (1 entry) */
-    DV_WIRE_TARGET,     /* struct dv_wire_parked + entries */
-    DV_WIRE_STEP,       /* struct dv_wire_epoch */
-    DV_WIRE_PROCEED,    /* struct dv_wire_epoch */
-    DV_WIRE_WRITTEN,    /* struct dv_wire_figures */
-    DV_WIRE_RESUME,     /* struct dv_wire_epoch */
-    DV_WIRE_DURABLE,    /* struct dv_wire_figures */
-    DV_WIRE_COMMITTED,  /* struct dv_wire_epoch */
-    DV_WIRE_FAILED,     /* struct dv_wire_failed */
-    DV_WIRE_ABORT,      /* struct dv_wire_epoch */
-    DV_WIRE_EXITING,    /* struct dv_wire_exiting */
-    DV_WIRE_RESTORED,   /* struct dv_wire_figures: the upper half runs again */
-    DV_WIRE_COMMAND,    /* a verb to the supervisor: struct dv_wire_command */
-    DV_WIRE_ANSWER,     /* struct dv_wire_answer */
+    DV_WIRE_HELLO = 1, /* agent: struct dv_wire_hello */
+    DV_WIRE_WELCOME,   /* supervisor: nothing */
+    DV_WIRE_STOP,      /* struct dv_wire_epoch + directory and recycle paths */
+    DV_WIRE_PARKED,    /* struct dv_wire_parked + entries */
+    DV_WIRE_RAISE,     /* struct dv_wire_parked (1 entry) */
+    DV_WIRE_TARGET,    /* struct dv_wire_parked + entries */
+    DV_WIRE_STEP,      /* struct dv_wire_epoch */
+    DV_WIRE_PROCEED,   /* struct dv_wire_epoch */
+    DV_WIRE_WRITTEN,   /* struct dv_wire_figures */
+    DV_WIRE_RESUME,    /* struct dv_wire_epoch */
+    DV_WIRE_DURABLE,   /* struct dv_wire_figures */
+    DV_WIRE_COMMITTED, /* struct dv_wire_epoch */
+    DV_WIRE_FAILED,    /* struct dv_wire_failed */
+    DV_WIRE_ABORT,     /* struct dv_wire_epoch */
+    DV_WIRE_EXITING,   /* struct dv_wire_exiting */
+    DV_WIRE_RESTORED,  /* struct dv_wire_figures: the upper half runs again */
+    DV_WIRE_COMMAND,   /* a verb to the supervisor: struct dv_wire_command */
+    DV_WIRE_ANSWER,    /* struct dv_wire_answer */
 };
 
 struct dv_wire_header {
@@ -71,7 +77,8 @@ struct dv_wire_header {
 struct dv_wire_hello {
     uint8_t token[DV_WIRE_TOKEN_BYTES];
     uint32_t version, rank, size, pid;
-    uint32_t incarnation; /* of the job: 0 first, +1 with every restart; given to the rank by its launcher */
+    uint32_t incarnation; /* of the job: 0 first, +1 with every restart; given to the rank by its
+                             launcher */
     uint32_t restored;    /* 1: will restore from an image */
     char host[64];
 };
@@ -92,20 +99,21 @@ struct dv_wire_entry {
 
 struct dv_wire_parked {
     uint64_t epoch;
-    uint32_t version; /* of the targets the rank has heard of (PARKED), or of these targets (TARGET) */
-    uint32_t count;   /* entries that follow; PARKED with 0: the same as last time */
+    uint32_t
+        version; /* of the targets the rank has heard of (PARKED), or of these targets (TARGET) */
+    uint32_t count; /* entries that follow; PARKED with 0: the same as last time */
     /* struct dv_wire_entry entries[count]; */
 };
 
 /* Per epoch and rank; times in nanoseconds. Zero where it does not apply. */
 struct dv_wire_figures {
     uint64_t epoch;
-    uint64_t stop_ns;    /* from STOP to the first safe point */
-    uint64_t cut_ns;     /* from there to PROCEED */
+    uint64_t stop_ns; /* from STOP to the first safe point */
+    uint64_t cut_ns;  /* from there to PROCEED */
     uint64_t collectives_ns, drain_ns;
     uint64_t select_ns, write_ns;
-    uint64_t stall_ns;   /* from the safe point at which it was held to RESUME */
-    uint64_t sync_ns;    /* fsync and rename, application running */
+    uint64_t stall_ns; /* from the safe point at which it was held to RESUME */
+    uint64_t sync_ns;  /* fsync and rename, application running */
     uint64_t examined_bytes, zero_bytes, data_bytes, file_bytes;
     uint64_t drained_messages, drained_bytes;
     uint8_t digest[16];
@@ -115,7 +123,7 @@ struct dv_wire_figures {
 
 struct dv_wire_failed {
     uint64_t epoch;
-    int32_t status;  /* enum dv_status: DV_ERR_REFUSED: cannot checkpoint now */
+    int32_t status; /* enum dv_status: DV_ERR_REFUSED: cannot checkpoint now */
     char reason[500];
 };
 
@@ -137,10 +145,11 @@ struct dv_wire_answer {
 /* "STOP", "PARKED" ...; "unknown" for any other number. */
 const char *dv_wire_type_name(unsigned type);
 
-/* Write one whole frame; read one whole frame (payload in `buffer`, its length in the header). EOF is
- * DV_ERR_ABORTED. Blocking, EINTR-safe, no SIGPIPE. `payload2` may be NULL. */
-enum dv_status dv_wire_send(int fd, enum dv_wire_type type, unsigned rank, const void *payload, size_t length,
-                            const void *payload2, size_t length2) DV_CHECKED;
-enum dv_status dv_wire_receive(int fd, struct dv_wire_header *header, void *buffer, size_t buffer_bytes) DV_CHECKED;
+/* Write one whole frame; read one whole frame (payload in `buffer`, its length in the header). EOF
+ * is DV_ERR_ABORTED. Blocking, EINTR-safe, no SIGPIPE. `payload2` may be NULL. */
+enum dv_status dv_wire_send(int fd, enum dv_wire_type type, unsigned rank, const void *payload,
+                            size_t length, const void *payload2, size_t length2) DV_CHECKED;
+enum dv_status dv_wire_receive(int fd, struct dv_wire_header *header, void *buffer,
+                               size_t buffer_bytes) DV_CHECKED;
 
 #endif

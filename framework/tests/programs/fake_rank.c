@@ -316,8 +316,10 @@ static void iterate(void)
     if (me.epoch && (me.in_collective || me.count >= me.target))
         return; /* blocked */
     me.count++;
-    if ((me.incarnation == 0 || setting("always")) && due("die", &value))
+    if ((me.incarnation == 0 || setting("always")) && due("die", &value)) {
+        (void)signal(value, SIG_DFL); /* a sanitizer may have taken it */
         (void)raise(value);
+    }
     if (due("exit", &value))
         end(value);
     if (me.count >= (uint64_t)number("iterations", 50)) {
