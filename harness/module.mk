@@ -13,14 +13,14 @@ HARNESS_LIBS := dvbench dvstats dvcommon $(HDF5_LIBS) $(call pkg,--libs,$(HARNES
 
 PROGRAMS += dejavu-bench
 dejavu-bench_SRCS := harness/cli/main.c
-dejavu-bench_CPPFLAGS := -I.
+dejavu-bench_CPPFLAGS := -I. $(HDF5_CPPFLAGS)
 dejavu-bench_LIBS := $(HARNESS_LIBS)
 
 # $(call harness_unit_test,name)
 define harness_unit_test
 UNIT_TESTS += unit-bench-$(1)
 unit-bench-$(1)_SRCS := harness/tests/test_$(1).c
-unit-bench-$(1)_CPPFLAGS := -I.
+unit-bench-$(1)_CPPFLAGS := -I. $(HDF5_CPPFLAGS)
 unit-bench-$(1)_LIBS := $(HARNESS_LIBS) $(CMOCKA_LIBS)
 endef
 $(foreach t,$(patsubst harness/tests/test_%.c,%,$(wildcard harness/tests/test_*.c)),$(eval $(call harness_unit_test,$(t))))

@@ -2,12 +2,14 @@
  * DescTools::MedianCI). */
 #include "analysis/stats/stats.h"
 
-#include <cmocka.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+/* clang-format off: needs the headers above */
+#include <cmocka.h>
+/* clang-format on */
 
 #define NEAR 1e-12
 

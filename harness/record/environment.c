@@ -87,7 +87,7 @@ static void add_flag(const struct sheet *sheet, const char *key, const char *fla
     add(sheet, key, "%s", found);
 }
 
-/* The first line of a command's output that contains `wanted`. */
+/* What stands behind `wanted` in a command's output. */
 static void add_command(const struct sheet *sheet, const char *key, const char *program,
                         const char *arguments, const char *wanted)
 {
@@ -99,8 +99,11 @@ static void add_command(const struct sheet *sheet, const char *key, const char *
     snprintf(command, sizeof command, "'%s' %s 2>/dev/null </dev/null", program, arguments);
     FILE *pipe = popen(command, "re");
     while (pipe && fgets(line, sizeof line, pipe)) {
-        if (!*value && strstr(line, wanted))
-            snprintf(value, sizeof value, "%s", line + strspn(line, " \t"));
+        const char *found = *value ? NULL : strstr(line, wanted);
+        if (found) {
+            found += strlen(wanted);
+            snprintf(value, sizeof value, "%s", found + strspn(found, " \t"));
+        }
     }
     if (pipe)
         pclose(pipe);
@@ -231,6 +234,8 @@ void dv_environment_collect(const struct dv_experiment *experiment, int64_t sess
     add_binary(&sheet, "dejavu", path);
     snprintf(path, sizeof path, "%s/dejavu-rank", e->bindir);
     add_binary(&sheet, "dejavu_rank", path);
+    snprintf(path, sizeof path, "%s/../lib/libmpich.so.12", e->bindir);
+    add_binary(&sheet, "dejavu_libmpich", path);
     for (size_t i = 0; i < e->app_count; i++) {
         char key[48];
         snprintf(key, sizeof key, "application_%.30s", e->apps[i].name);
