@@ -19,6 +19,7 @@
 /* Where the supervisor's standard streams are handed down through mpiexec; above what hydra opens
  * for itself, below the smallest limit on descriptors that is in use (256). */
 #define STDIO_BASE 200
+#define STREAMS 2 /* 0 and 1 */
 #define MOST_DESCRIPTORS 1024
 
 struct arguments {
@@ -106,12 +107,12 @@ static void list_inherited(const struct dv_job *job, char *text, size_t text_byt
     }
 }
 
-/* dejavu-stdio <fd>:<device>:<inode> x 3 <descriptors to keep> */
+/* dejavu-stdio <fd>:<device>:<inode> <the same> <descriptors to keep> */
 static enum dv_status add_stdio(struct arguments *a, const struct dv_launch *what)
 {
     char keep[1024];
     add(a, "%s", what->stdio_program);
-    for (int fd = 0; fd < 3; fd++) {
+    for (int fd = 0; fd < STREAMS; fd++) {
         struct stat st;
         if (fstat(fd, &st) != 0)
             return dv_fail(MODULE, DV_ERR_SYSTEM, "cannot examine descriptor %d: %s", fd,
@@ -172,7 +173,7 @@ static void become(const struct dv_launch *what, char **arguments, bool hand_dow
         int out = open("/dev/null", O_WRONLY | O_CLOEXEC);
         if (null < 0 || out < 0)
             return;
-        for (int fd = 0; fd < 3; fd++)
+        for (int fd = 0; fd < STREAMS; fd++)
             if (dup2(fd, STDIO_BASE + fd) < 0)
                 return;
         if (dup2(null, 0) < 0 || dup2(out, 1) < 0)

@@ -1,13 +1,14 @@
 /* Starting ranks, and ending all that came of it.
  *
- * With mpiexec, the ranks' standard streams do not go through hydra: it writes notices of its own
- * to the application's standard output when a rank dies, and loses what is on its way when it is
- * killed. The supervisor's streams are inherited at high descriptor numbers through mpiexec and its
- * proxy, and the small program dejavu-stdio puts them in place just before it becomes dejavu-rank:
+ * With mpiexec, the ranks' standard input and output do not go through hydra: it writes notices of
+ * its own to the application's standard output when a rank dies, and loses what is on its way when
+ * it is killed. The supervisor's streams are inherited at high descriptor numbers through mpiexec
+ * and its proxy, and the small program dejavu-stdio puts them in place just before it becomes
+ * dejavu-rank (standard error stays hydra's, see there):
  *
- *      dejavu --fork--> mpiexec (0: /dev/null, 1: /dev/null, 200..202: the supervisor's 0..2)
- *                          '- hydra_pmi_proxy -> dejavu-stdio 200 201 202 ... -> dejavu-rank (0..2
- * in place)
+ *      dejavu --fork--> mpiexec       0, 1: /dev/null; 200, 201: the supervisor's 0, 1
+ *                         '- hydra_pmi_proxy
+ *                              '- dejavu-stdio 200 201 ... -> dejavu-rank     0, 1 in place
  *
  * The calling process must be the only parent (child subreaper) of the job: dv_tree_kill ends every
  * descendant. */

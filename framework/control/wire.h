@@ -1,39 +1,42 @@
 /* The wire between the supervisor (`dejavu run`) and one agent thread per rank, and between the
  * supervisor and the other verbs: frames over TCP, authenticated by the job's token (JOB/token, 32
- * bytes) in the first frame.
- *
- *      | magic u32 | type u16 | rank u16 (agents) | length u32 | payload ... |      all
- * little-endian
+ * bytes) in the first frame. */
+/* clang-format off */
+/*
+ *      | magic u32 | type u16 | rank u16 (agents) | length u32 | payload ... |    all little-endian
  *
  * Life of an epoch:
  *
  *      supervisor                                   agents
  *        STOP(epoch) ------------------------------> set gate->stop, signal the main thread
- *        <------------------------- PARKED(epoch, version, entries)   main thread is at a safe
- * point
- *        <------------------------- RAISE(epoch, entry)               main thread has entered a
- * collective TARGET(epoch, version, entries) ----------> maxima grew: who is behind runs on; who is
- * not answers
- *        <------------------------- PARKED(epoch, version, 0 entries: unchanged)
+ *        <-------- PARKED(epoch, version, entries)   main thread is at a safe point
+ *        <-------- RAISE(epoch, entry)               main thread has entered a collective
+ *        TARGET(epoch, version, entries) ----------> maxima grew: who is behind runs on; who is not
+ *                                                    answers
+ *        <-------- PARKED(epoch, version, 0 entries: unchanged)
  *        STEP(epoch) ------------------------------> nothing moves although not all are parked:
- * parked ranks run on for at least one MPI call, then park again TARGET(epoch, version + 1,
- * entries) -------> follows every STEP, so that a PARKED that crossed the STEP on the wire is known
- * to be old: from STEP on the agent holds the rank to be running and does not answer TARGET until
- * it parks again PROCEED(epoch) ---------------------------> all parked, same version, all counters
- * equal the targets
- *        <------------------------- WRITTEN(epoch, figures)           memory is captured
+ *                                                    parked ranks run on for at least one MPI call,
+ *                                                    then park again
+ *        TARGET(epoch, version + 1, entries) ------> follows every STEP, so that a PARKED that
+ *                                                    crossed the STEP on the wire is known to be
+ *                                                    old: from STEP on the agent holds the rank to
+ *                                                    be running, and does not answer TARGET until it
+ *                                                    parks again
+ *        PROCEED(epoch) ---------------------------> all parked, same version, all counters equal
+ *                                                    the targets
+ *        <-------- WRITTEN(epoch, figures)           memory is captured
  *        RESUME(epoch) ----------------------------> all have written: the application goes on
- *        <------------------------- DURABLE(epoch, figures)           renamed and synced, from the
- * agent thread COMMITTED(epoch) -------------------------> manifest is written; strategies hear of
- * it at any time:
- *        <------------------------- FAILED(epoch, status, text)       cannot checkpoint now / could
- * not write ABORT(epoch) -----------------------------> forget it, the application runs on
- *        <------------------------- EXITING(status)                   the application ends by
- * itself
+ *        <-------- DURABLE(epoch, figures)           renamed and synced, from the agent thread
+ *        COMMITTED(epoch) -------------------------> manifest is written; strategies hear of it
+ *      at any time:
+ *        <-------- FAILED(epoch, status, text)       cannot checkpoint now / could not write
+ *        ABORT(epoch) -----------------------------> forget it, the application runs on
+ *        <-------- EXITING(status)                   the application ends by itself
  *
  * The supervisor does not know strategies; ranks of a job that is not at the same phase (before
  * MPI_Init, in MPI, after MPI_Finalize) are brought together by the same clocks (DV_CUT_PHASE in
  * gate.h). */
+/* clang-format on */
 #ifndef DV_CONTROL_WIRE_H
 #define DV_CONTROL_WIRE_H
 

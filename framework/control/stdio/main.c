@@ -1,9 +1,11 @@
-/* dejavu-stdio: puts the supervisor's standard streams in the places of those that mpiexec made,
- * closes what hydra left open, and becomes dejavu-rank. See launch.h.
+/* dejavu-stdio: puts the supervisor's standard input and output in the places of those that mpiexec
+ * made, closes what hydra left open, and becomes dejavu-rank. See launch.h.
  *
- *      dejavu-stdio FD:DEVICE:INODE (for 0, 1, 2) KEEP[,KEEP...]|- PROGRAM ARGUMENTS...
+ *      dejavu-stdio FD:DEVICE:INODE (for 0 and 1) KEEP[,KEEP...]|- PROGRAM ARGUMENTS...
  *
- * If the streams did not come through (ranks on another host), mpiexec's are kept as they are. */
+ * Standard error stays mpiexec's: hydra's proxy takes a process whose both output pipes are closed
+ * for one that has ended, and stops serving its PMI. If the streams did not come through (ranks on
+ * another host), mpiexec's are kept as they are. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,6 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define STREAMS 2
 
 struct stream {
     int fd;
@@ -60,13 +64,13 @@ static int fail(const char *what)
 
 int main(int argc, char **argv)
 {
-    if (argc < 6) {
+    if (argc < STREAMS + 3) {
         dprintf(2, "dejavu: error: dejavu-stdio is started by dejavu run only\n");
         return 2;
     }
-    struct stream streams[3];
+    struct stream streams[STREAMS];
     bool here = true;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < STREAMS; i++)
         here = here && came_through(argv[1 + i], &streams[i]);
     if (here) {
         const char *rank = getenv("PMI_RANK");
@@ -74,10 +78,10 @@ int main(int argc, char **argv)
         int null = first ? streams[0].fd : open("/dev/null", O_RDONLY);
         if (null < 0)
             return fail("open /dev/null");
-        if (dup2(null, 0) < 0 || dup2(streams[1].fd, 1) < 0 || dup2(streams[2].fd, 2) < 0)
+        if (dup2(null, 0) < 0 || dup2(streams[1].fd, 1) < 0)
             return fail("put the standard streams in place");
-        close_others(argv[4]);
+        close_others(argv[1 + STREAMS]);
     }
-    execv(argv[5], argv + 5);
+    execv(argv[2 + STREAMS], argv + 2 + STREAMS);
     return fail("start dejavu-rank");
 }
