@@ -195,6 +195,8 @@ class Wrapper:
         for role in ("win", "file", "session"):
             if self.f.first(role):
                 return f'dv_{role}_error({self.f.first(role)}, rc, "{self.f.name}")'
+        if self.f.name.startswith("MPI_File_"):
+            return f'dv_file_error(MPI_FILE_NULL, rc, "{self.f.name}")'
         return f'dv_error({self.comm}, rc, "{self.f.name}")'
 
     def text(self):
