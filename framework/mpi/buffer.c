@@ -1,9 +1,9 @@
-/* Buffered sends. A message is packed into memory of ours and sent as an ordinary one that nobody waits for; the attached
- * buffer only says how much may be under way. So the real library has no buffer, and a restore has none to attach. */
-#include "mpi/requests.h"
-
+/* Buffered sends. A message is packed into memory of ours and sent as an ordinary one that nobody
+ * waits for; the attached buffer only says how much may be under way. So the real library has no
+ * buffer, and a restore has none to attach. */
 #include "mpi/export.h"
 #include "mpi/objects.h"
+#include "mpi/requests.h"
 
 static struct {
     void *address;
@@ -96,7 +96,8 @@ int PMPI_Bsend(const void *buf, int count, MPI_Datatype datatype, int dest, int 
 }
 DV_EXPORT(MPI_Bsend);
 
-int PMPI_Bsend_c(const void *buf, MPI_Count count, MPI_Datatype datatype, int dest, int tag, MPI_Comm comm)
+int PMPI_Bsend_c(const void *buf, MPI_Count count, MPI_Datatype datatype, int dest, int tag,
+                 MPI_Comm comm)
 {
     const struct dv_side side = {(void *)(uintptr_t)buf, count, datatype, dest, tag};
     return bsend(&side, comm, "MPI_Bsend_c");

@@ -1,4 +1,5 @@
-/* Collective clocks: counting collectives, bringing all ranks to one cut of them, completing the non-blocking ones. */
+/* Collective clocks: counting collectives, bringing all ranks to one cut of them, completing the
+ * non-blocking ones. */
 #include "mpi/requests.h"
 
 #include <time.h>
@@ -10,8 +11,8 @@ uint64_t dv_clock_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* The agent may read the gate's pair at any time, between any two of these stores: while the count is 0 it looks at
- * nothing, and it reads the communicator again after the count. */
+/* The agent may read the gate's pair at any time, between any two of these stores: while the count
+ * is 0 it looks at nothing, and it reads the communicator again after the count. */
 static void show_to_agent(const struct dv_comm *comm)
 {
     DV_GATE->coll_count = 0;

@@ -1,12 +1,15 @@
 /* Draining: every message that is under way at the cut is received into this rank's memory.
  *
- * Ranks tell each other how many messages they have sent on each channel, in packets on DejaVu's own communicator (not
- * by collectives on the application's: a checkpoint may be given up at any moment on some ranks and not yet on others,
- * and a collective that only some ranks begin would poison the communicator). Then each rank receives until it has as
- * many as were sent to it, and until its own sends are over. A last exchange tells everybody that all are so far: until
- * then each keeps the real library going, because others may still need its help; and it agrees whether all succeeded.
+ * Ranks tell each other how many messages they have sent on each channel, in packets on DejaVu's
+ * own communicator (not by collectives on the application's: a checkpoint may be given up at any
+ * moment on some ranks and not yet on others, and a collective that only some ranks begin would
+ * poison the communicator). Then each rank receives until it has as many as were sent to it, and
+ * until its own sends are over. A last exchange tells everybody that all are so far: until then
+ * each keeps the real library going, because others may still need its help; and it agrees whether
+ * all succeeded.
  *
- *      packet:   | epoch | kind, value | count |  count x { communicator, sender's rank in it, sent }  |
+ *      packet:   | epoch | kind, value | count |  count x { communicator, sender's rank in it, sent
+ * }  |
  *
  * Runs on the main thread at a safe point, no libc but memory functions. */
 #include "mpi/requests.h"
@@ -48,13 +51,15 @@ struct drain {
     uint64_t epoch;
     struct channel *channels; /* sorted by name */
     size_t channel_count;
-    int heard;           /* of how many ranks' counts */
-    uint32_t rounds;     /* bits: arrived */
-    uint32_t failed;     /* FAILED if it is so for somebody */
+    int heard;                /* of how many ranks' counts */
+    uint32_t rounds;          /* bits: arrived */
+    uint32_t failed;          /* FAILED if it is so for somebody */
     uint64_t messages, bytes; /* received */
 };
 
-/* ---- packets ------------------------------------------------------------------------------------------------------ */
+/* ---- packets
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static struct outgoing *packet_new(size_t entries)
 {
@@ -147,7 +152,8 @@ static int packets_receive(struct drain *d)
         MPI_Comm comm = dv_internal;
         MPI_Request request, *posted = &request;
         int found = 0, done;
-        int rc = DV_DOWN(probe, MPI_ANY_SOURCE, DV_TAG_DRAIN, comm, DV_WAIT_ONCE, &found, taken, to);
+        int rc =
+            DV_DOWN(probe, MPI_ANY_SOURCE, DV_TAG_DRAIN, comm, DV_WAIT_ONCE, &found, taken, to);
         if (rc != MPI_SUCCESS || !found)
             return rc;
         size_t bytes = dv_status_bytes(&status);
@@ -164,7 +170,8 @@ static int packets_receive(struct drain *d)
     }
 }
 
-/* ---- telling what was sent ---------------------------------------------------------------------------------------- */
+/* ---- telling what was sent
+ * ---------------------------------------------------------------------------------------- */
 
 static int peer_world_rank(const struct dv_comm *comm, int peer)
 {
@@ -172,7 +179,8 @@ static int peer_world_rank(const struct dv_comm *comm, int peer)
 }
 
 /* Call `each` for every channel on which something was sent. */
-static void for_sent(const struct drain *d, void (*each)(void *arg, const struct dv_comm *comm, int peer), void *arg)
+static void for_sent(const struct drain *d,
+                     void (*each)(void *arg, const struct dv_comm *comm, int peer), void *arg)
 {
     for (size_t i = 0; i < d->channel_count; i++) {
         const struct dv_comm *comm = d->channels[i].comm;
@@ -192,7 +200,8 @@ static void add_entry(void *arg, const struct dv_comm *comm, int peer)
 {
     struct outgoing **packets = arg;
     struct packet *packet = &packets[peer_world_rank(comm, peer)]->packet;
-    packet->entries[packet->count++] = (struct entry){comm->name, (uint64_t)comm->rank, comm->sent[peer]};
+    packet->entries[packet->count++] =
+        (struct entry){comm->name, (uint64_t)comm->rank, comm->sent[peer]};
 }
 
 static int counts_send(struct drain *d)
@@ -223,7 +232,8 @@ static int counts_send(struct drain *d)
     return rc;
 }
 
-/* ---- receiving what is under way ---------------------------------------------------------------------------------- */
+/* ---- receiving what is under way
+ * ---------------------------------------------------------------------------------- */
 
 /* Begin to receive a matched message as bytes. */
 static int begin_receive(struct dv_drained *message, MPI_Message *real)
@@ -259,7 +269,8 @@ static int take_arrived(struct drain *d, struct dv_comm *comm)
         MPI_Status status = dv_status_empty, *to = &status;
         MPI_Comm real_comm = comm->object.real;
         int found = 0;
-        int rc = DV_DOWN(probe, MPI_ANY_SOURCE, MPI_ANY_TAG, real_comm, DV_WAIT_ONCE, &found, taken, to);
+        int rc =
+            DV_DOWN(probe, MPI_ANY_SOURCE, MPI_ANY_TAG, real_comm, DV_WAIT_ONCE, &found, taken, to);
         if (rc != MPI_SUCCESS || !found)
             return rc;
         struct dv_drained *message = dv_arena_alloc(sizeof *message);
@@ -279,7 +290,8 @@ static int take_arrived(struct drain *d, struct dv_comm *comm)
     }
 }
 
-/* What MPI_Mprobe took and nobody has received yet comes into memory too; it was counted when it was taken. */
+/* What MPI_Mprobe took and nobody has received yet comes into memory too; it was counted when it
+ * was taken. */
 static int take_matched(struct drain *d)
 {
     const struct dv_table *table = &dv_tables[DV_KIND_MESSAGE];
@@ -303,7 +315,9 @@ static int take_matched(struct drain *d)
     return MPI_SUCCESS;
 }
 
-/* ---- are we there? ------------------------------------------------------------------------------------------------ */
+/* ---- are we there?
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /* Operations of this rank; receives may stay pending, they are posted again after a restore. */
 static bool requests_level(void)
@@ -311,7 +325,8 @@ static bool requests_level(void)
     struct dv_request *r;
     bool level = true;
     for (uint32_t index = 0; (r = dv_request_next(&index)) != NULL;) {
-        if (r->what != DV_REQUEST_SEND && r->what != DV_REQUEST_RECV && r->what != DV_REQUEST_MATCHED)
+        if (r->what != DV_REQUEST_SEND && r->what != DV_REQUEST_RECV &&
+            r->what != DV_REQUEST_MATCHED)
             continue;
         dv_request_advance(r, DV_WAIT_ONCE);
         if (r->state == DV_REQUEST_PENDING && r->what != DV_REQUEST_RECV)
@@ -336,7 +351,8 @@ static bool contents_level(const struct drain *d, int *rc)
     return level;
 }
 
-/* Messages still to come on the communicator; *over if there were more than were sent, which cannot be. */
+/* Messages still to come on the communicator; *over if there were more than were sent, which cannot
+ * be. */
 static bool channel_level(const struct channel *channel, bool *over)
 {
     const struct dv_comm *comm = channel->comm;
@@ -388,7 +404,8 @@ static enum dv_status receive_all(struct drain *d)
             level = channels_level(d, &rc, &over) && level;
             level = contents_level(d, &rc) && level;
             if (over) {
-                dv_explain("more messages were received than sent on a communicator: the ledger is wrong, a bug in DejaVu");
+                dv_explain("more messages were received than sent on a communicator: the ledger is "
+                           "wrong, a bug in DejaVu");
                 return DV_ERR_INTERNAL;
             }
             if (level && rc == MPI_SUCCESS && outgoing == NULL)
@@ -399,7 +416,8 @@ static enum dv_status receive_all(struct drain *d)
     }
 }
 
-/* Messages whose bytes are still coming when the epoch is given up: their senders finish them, so wait. */
+/* Messages whose bytes are still coming when the epoch is given up: their senders finish them, so
+ * wait. */
 static void finish_contents(const struct drain *d)
 {
     int rc = MPI_SUCCESS;
@@ -407,7 +425,8 @@ static void finish_contents(const struct drain *d)
         requests_level();
 }
 
-/* ---- the last exchange -------------------------------------------------------------------------------------------- */
+/* ---- the last exchange
+ * -------------------------------------------------------------------------------------------- */
 
 static int round_send(const struct drain *d, uint32_t round)
 {
@@ -460,7 +479,8 @@ enum dv_status dv_messages_drain(struct dv_protocol *p, uint64_t epoch)
     size_t channels_bytes = (d.channel_count + 1) * sizeof *d.channels;
     d.channels = dv_arena_alloc(channels_bytes);
     for (size_t i = 0; (comm = dv_comm_sorted(i)) != NULL; i++)
-        d.channels[i] = (struct channel){comm, dv_arena_alloc((size_t)dv_comm_peers(comm) * sizeof(uint64_t))};
+        d.channels[i] =
+            (struct channel){comm, dv_arena_alloc((size_t)dv_comm_peers(comm) * sizeof(uint64_t))};
 
     enum dv_status status = receive_all(&d);
     if (status != DV_OK)
@@ -468,7 +488,8 @@ enum dv_status dv_messages_drain(struct dv_protocol *p, uint64_t epoch)
     status = agree(&d, status);
 
     for (size_t i = 0; i < d.channel_count; i++)
-        dv_arena_free(d.channels[i].expected, (size_t)dv_comm_peers(d.channels[i].comm) * sizeof(uint64_t));
+        dv_arena_free(d.channels[i].expected,
+                      (size_t)dv_comm_peers(d.channels[i].comm) * sizeof(uint64_t));
     dv_arena_free(d.channels, channels_bytes);
     DV_LOWER_VOID(record, "drain_ns", dv_clock_ns() - began_ns);
     DV_LOWER_VOID(record, "drained_messages", d.messages);

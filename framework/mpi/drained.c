@@ -1,9 +1,10 @@
 /* Messages that were received before the application asked for them, and how they reach it.
  *
- * Each communicator has a queue in order of arrival. Every new receive and probe looks there first: what is in it was
- * sent before anything that is still in the network on the same channel, and receives that were posted before it was
- * drained had their chance in the real library. Delivery goes through the real library, as a message of this rank to
- * itself, so that datatypes, truncation and statuses are what they would have been. */
+ * Each communicator has a queue in order of arrival. Every new receive and probe looks there first:
+ * what is in it was sent before anything that is still in the network on the same channel, and
+ * receives that were posted before it was drained had their chance in the real library. Delivery
+ * goes through the real library, as a message of this rank to itself, so that datatypes, truncation
+ * and statuses are what they would have been. */
 #include "mpi/requests.h"
 
 MPI_Comm dv_internal = MPI_COMM_NULL;
@@ -26,7 +27,8 @@ void dv_internal_stop(void)
 
 static inline bool matches(const struct dv_drained *message, int source, int tag)
 {
-    return (source == MPI_ANY_SOURCE || source == message->source) && (tag == MPI_ANY_TAG || tag == message->tag);
+    return (source == MPI_ANY_SOURCE || source == message->source) &&
+           (tag == MPI_ANY_TAG || tag == message->tag);
 }
 
 struct dv_drained *dv_drained_find(const struct dv_comm *comm, int source, int tag)
@@ -67,7 +69,8 @@ void dv_drained_free(struct dv_drained *message)
     dv_arena_free(message, sizeof *message);
 }
 
-int dv_drained_deliver(const struct dv_drained *message, const struct dv_side *side, MPI_Status *status)
+int dv_drained_deliver(const struct dv_drained *message, const struct dv_side *side,
+                       MPI_Status *status)
 {
     struct dv_side real = *side;
     real.type = dv_datatype_real(side->type);
@@ -86,13 +89,16 @@ int dv_drained_deliver(const struct dv_drained *message, const struct dv_side *s
     return rc;
 }
 
-bool dv_drained_receive(struct dv_comm *comm, const struct dv_side *side, int *rc, MPI_Status *status)
+bool dv_drained_receive(struct dv_comm *comm, const struct dv_side *side, int *rc,
+                        MPI_Status *status)
 {
-    struct dv_drained *message = side->peer == MPI_PROC_NULL ? NULL : dv_drained_find(comm, side->peer, side->tag);
+    struct dv_drained *message =
+        side->peer == MPI_PROC_NULL ? NULL : dv_drained_find(comm, side->peer, side->tag);
     if (message == NULL)
         return false;
     *rc = dv_drained_deliver(message, side, status);
-    if (status->MPI_SOURCE == message->source) { /* else the receive itself was wrong, and has taken nothing */
+    if (status->MPI_SOURCE ==
+        message->source) { /* else the receive itself was wrong, and has taken nothing */
         dv_drained_take(comm, message);
         dv_drained_free(message);
     }

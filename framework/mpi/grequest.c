@@ -1,9 +1,8 @@
-/* Generalized requests: known to the upper half only, so a checkpoint carries them as they are. MPICH's extensions with a
- * polling function are driven from the wait loops. */
-#include "mpi/requests.h"
-
+/* Generalized requests: known to the upper half only, so a checkpoint carries them as they are.
+ * MPICH's extensions with a polling function are driven from the wait loops. */
 #include "mpi/export.h"
 #include "mpi/objects.h"
+#include "mpi/requests.h"
 
 /* How libmpichfort's requests are called: see MPII_Grequest_set_lang_f77 in MPICH. */
 typedef void f77_query(void *extra_state, MPI_Fint *status, MPI_Fint *error);
@@ -30,7 +29,8 @@ static int class_count;
 
 static int make(const struct functions *functions, void *extra_state, MPI_Request *request)
 {
-    if (request == NULL || functions->query == NULL || functions->free == NULL || functions->cancel == NULL)
+    if (request == NULL || functions->query == NULL || functions->free == NULL ||
+        functions->cancel == NULL)
         return MPI_ERR_ARG;
     struct dv_request *r = dv_request_new(DV_REQUEST_GENERALIZED, NULL, "MPI_Grequest_start");
     r->generalized = dv_arena_alloc(sizeof *r->generalized);
@@ -61,7 +61,8 @@ int dv_generalized_query(struct dv_request *r)
     r->status = dv_status_empty;
     if (g->fortran) {
         MPI_Fint error = MPI_SUCCESS;
-        ((f77_query *)(uintptr_t)g->functions.query)(g->extra_state, (MPI_Fint *)&r->status, &error);
+        ((f77_query *)(uintptr_t)g->functions.query)(g->extra_state, (MPI_Fint *)&r->status,
+                                                     &error);
         rc = rc != MPI_SUCCESS ? rc : (int)error;
     } else {
         int query_rc = g->functions.query(g->extra_state, &r->status);
@@ -98,7 +99,8 @@ int dv_generalized_cancel(struct dv_request *r)
 }
 
 int PMPI_Grequest_start(MPI_Grequest_query_function *query_fn, MPI_Grequest_free_function *free_fn,
-                        MPI_Grequest_cancel_function *cancel_fn, void *extra_state, MPI_Request *request)
+                        MPI_Grequest_cancel_function *cancel_fn, void *extra_state,
+                        MPI_Request *request)
 {
     const struct functions functions = {query_fn, free_fn, cancel_fn, NULL, NULL};
     dv_mpi_enter("MPI_Grequest_start");
@@ -131,11 +133,13 @@ void MPII_Grequest_set_lang_f77(MPI_Request request)
         r->generalized->fortran = 1;
 }
 
-/* ---- MPICH's extensions ------------------------------------------------------------------------------------------- */
+/* ---- MPICH's extensions
+ * ------------------------------------------------------------------------------------------- */
 
 int PMPIX_Grequest_start(MPI_Grequest_query_function *query_fn, MPI_Grequest_free_function *free_fn,
-                         MPI_Grequest_cancel_function *cancel_fn, MPIX_Grequest_poll_function *poll_fn,
-                         MPIX_Grequest_wait_function *wait_fn, void *extra_state, MPI_Request *request)
+                         MPI_Grequest_cancel_function *cancel_fn,
+                         MPIX_Grequest_poll_function *poll_fn, MPIX_Grequest_wait_function *wait_fn,
+                         void *extra_state, MPI_Request *request)
 {
     const struct functions functions = {query_fn, free_fn, cancel_fn, poll_fn, wait_fn};
     dv_mpi_enter("MPIX_Grequest_start");
@@ -145,9 +149,12 @@ int PMPIX_Grequest_start(MPI_Grequest_query_function *query_fn, MPI_Grequest_fre
 }
 DV_EXPORT(MPIX_Grequest_start);
 
-int PMPIX_Grequest_class_create(MPI_Grequest_query_function *query_fn, MPI_Grequest_free_function *free_fn,
-                                MPI_Grequest_cancel_function *cancel_fn, MPIX_Grequest_poll_function *poll_fn,
-                                MPIX_Grequest_wait_function *wait_fn, MPIX_Grequest_class *greq_class)
+int PMPIX_Grequest_class_create(MPI_Grequest_query_function *query_fn,
+                                MPI_Grequest_free_function *free_fn,
+                                MPI_Grequest_cancel_function *cancel_fn,
+                                MPIX_Grequest_poll_function *poll_fn,
+                                MPIX_Grequest_wait_function *wait_fn,
+                                MPIX_Grequest_class *greq_class)
 {
     const struct functions functions = {query_fn, free_fn, cancel_fn, poll_fn, wait_fn};
     dv_mpi_enter("MPIX_Grequest_class_create");
@@ -162,7 +169,8 @@ int PMPIX_Grequest_class_create(MPI_Grequest_query_function *query_fn, MPI_Grequ
 }
 DV_EXPORT(MPIX_Grequest_class_create);
 
-int PMPIX_Grequest_class_allocate(MPIX_Grequest_class greq_class, void *extra_state, MPI_Request *request)
+int PMPIX_Grequest_class_allocate(MPIX_Grequest_class greq_class, void *extra_state,
+                                  MPI_Request *request)
 {
     dv_mpi_enter("MPIX_Grequest_class_allocate");
     int rc = MPI_ERR_ARG;

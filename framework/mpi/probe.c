@@ -1,8 +1,8 @@
-/* Probes, and messages that MPI_Mprobe took out of matching. Drained messages are looked at first, always. */
-#include "mpi/requests.h"
-
+/* Probes, and messages that MPI_Mprobe took out of matching. Drained messages are looked at first,
+ * always. */
 #include "mpi/export.h"
 #include "mpi/objects.h"
+#include "mpi/requests.h"
 
 static struct dv_message *message_get(MPI_Message handle)
 {
@@ -29,10 +29,13 @@ static void message_delete(struct dv_message *message)
     dv_object_delete(&message->object, sizeof *message);
 }
 
-/* ---- probing ------------------------------------------------------------------------------------------------------ */
+/* ---- probing
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 /* Among the drained messages. */
-static bool probe_drained(struct dv_comm *comm, int source, int tag, MPI_Message *message, MPI_Status *status)
+static bool probe_drained(struct dv_comm *comm, int source, int tag, MPI_Message *message,
+                          MPI_Status *status)
 {
     if (__builtin_expect(comm == NULL || comm->drained == NULL, 1) || source == MPI_PROC_NULL)
         return false;
@@ -49,8 +52,8 @@ static bool probe_drained(struct dv_comm *comm, int source, int tag, MPI_Message
 }
 
 /* In the real library: matched messages count as received from here on. */
-static int probe_real(struct dv_comm *comm, MPI_Comm handle, int source, int tag, enum dv_wait how, int *found,
-                      MPI_Message *message, MPI_Status *status)
+static int probe_real(struct dv_comm *comm, MPI_Comm handle, int source, int tag, enum dv_wait how,
+                      int *found, MPI_Message *message, MPI_Status *status)
 {
     MPI_Comm real_comm = dv_comm_real_of(comm, handle);
     MPI_Message real = MPI_MESSAGE_NULL, *to = message != NULL ? &real : NULL;
@@ -71,8 +74,8 @@ static int probe_real(struct dv_comm *comm, MPI_Comm handle, int source, int tag
     return rc;
 }
 
-static int probe(int source, int tag, MPI_Comm handle, bool wait, int *flag, MPI_Message *message, MPI_Status *status,
-                 const char *call)
+static int probe(int source, int tag, MPI_Comm handle, bool wait, int *flag, MPI_Message *message,
+                 MPI_Status *status, const char *call)
 {
     struct dv_comm *comm = dv_comm_get(handle);
     MPI_Status own = dv_status_empty;
@@ -80,7 +83,8 @@ static int probe(int source, int tag, MPI_Comm handle, bool wait, int *flag, MPI
     for (;;) {
         *flag = probe_drained(comm, source, tag, message, &own);
         if (!*flag)
-            rc = probe_real(comm, handle, source, tag, wait ? dv_wait_how() : DV_WAIT_ONCE, flag, message, &own);
+            rc = probe_real(comm, handle, source, tag, wait ? dv_wait_how() : DV_WAIT_ONCE, flag,
+                            message, &own);
         if (rc != MPI_SUCCESS)
             return dv_error(comm, rc, call);
         if (*flag || !wait)
@@ -117,27 +121,31 @@ DV_EXPORT(MPI_Iprobe);
 int PMPI_Mprobe(int source, int tag, MPI_Comm comm, MPI_Message *message, MPI_Status *status)
 {
     dv_mpi_enter("MPI_Mprobe");
-    int flag, rc = message != NULL ? probe(source, tag, comm, true, &flag, message, status, "MPI_Mprobe")
-                                   : dv_error(dv_comm_get(comm), MPI_ERR_ARG, "MPI_Mprobe");
+    int flag, rc = message != NULL
+                       ? probe(source, tag, comm, true, &flag, message, status, "MPI_Mprobe")
+                       : dv_error(dv_comm_get(comm), MPI_ERR_ARG, "MPI_Mprobe");
     dv_mpi_exit();
     return rc;
 }
 DV_EXPORT(MPI_Mprobe);
 
-int PMPI_Improbe(int source, int tag, MPI_Comm comm, int *flag, MPI_Message *message, MPI_Status *status)
+int PMPI_Improbe(int source, int tag, MPI_Comm comm, int *flag, MPI_Message *message,
+                 MPI_Status *status)
 {
     dv_mpi_enter("MPI_Improbe");
-    int rc = message != NULL && flag != NULL ? probe(source, tag, comm, false, flag, message, status, "MPI_Improbe")
-                                             : dv_error(dv_comm_get(comm), MPI_ERR_ARG, "MPI_Improbe");
+    int rc = message != NULL && flag != NULL
+                 ? probe(source, tag, comm, false, flag, message, status, "MPI_Improbe")
+                 : dv_error(dv_comm_get(comm), MPI_ERR_ARG, "MPI_Improbe");
     dv_mpi_exit();
     return rc;
 }
 DV_EXPORT(MPI_Improbe);
 
-/* ---- receiving what was probed ------------------------------------------------------------------------------------ */
+/* ---- receiving what was probed
+ * ------------------------------------------------------------------------------------ */
 
-/* Begin to receive a matched message: a request that is pending or done. The message is gone unless an error is
- * returned. */
+/* Begin to receive a matched message: a request that is pending or done. The message is gone unless
+ * an error is returned. */
 static int post_matched(struct dv_message *message, const struct dv_side *side, const char *call,
                         struct dv_request **out)
 {
@@ -169,12 +177,15 @@ static int post_matched(struct dv_message *message, const struct dv_side *side, 
     return MPI_SUCCESS;
 }
 
-static int mrecv(const struct dv_side *side, MPI_Message *handle, MPI_Status *status, const char *call)
+static int mrecv(const struct dv_side *side, MPI_Message *handle, MPI_Status *status,
+                 const char *call)
 {
     struct dv_message *message = handle != NULL ? message_get(*handle) : NULL;
     struct dv_request *r;
-    if (message == NULL) { /* MPI_MESSAGE_NO_PROC, or an error which the real library puts into words */
-        MPI_Message real = handle != NULL && !DV_HANDLE_IS_VIRTUAL(*handle) ? *handle : MPI_MESSAGE_NULL;
+    if (message ==
+        NULL) { /* MPI_MESSAGE_NO_PROC, or an error which the real library puts into words */
+        MPI_Message real =
+            handle != NULL && !DV_HANDLE_IS_VIRTUAL(*handle) ? *handle : MPI_MESSAGE_NULL;
         MPI_Datatype type = dv_datatype_real(side->type);
         int rc = DV_REAL(MPI_Mrecv_c, side->buffer, side->count, type, &real, status);
         if (rc == MPI_SUCCESS && handle != NULL)
@@ -190,12 +201,14 @@ static int mrecv(const struct dv_side *side, MPI_Message *handle, MPI_Status *st
     return rc == MPI_SUCCESS ? rc : dv_error(comm, rc, call);
 }
 
-static int imrecv(const struct dv_side *side, MPI_Message *handle, MPI_Request *request, const char *call)
+static int imrecv(const struct dv_side *side, MPI_Message *handle, MPI_Request *request,
+                  const char *call)
 {
     struct dv_message *message = handle != NULL ? message_get(*handle) : NULL;
     struct dv_request *r;
     if (message == NULL) {
-        MPI_Message real = handle != NULL && !DV_HANDLE_IS_VIRTUAL(*handle) ? *handle : MPI_MESSAGE_NULL;
+        MPI_Message real =
+            handle != NULL && !DV_HANDLE_IS_VIRTUAL(*handle) ? *handle : MPI_MESSAGE_NULL;
         MPI_Datatype type = dv_datatype_real(side->type);
         MPI_Request posted = MPI_REQUEST_NULL;
         int rc = DV_REAL(MPI_Imrecv_c, side->buffer, side->count, type, &real, &posted);
@@ -216,30 +229,32 @@ static int imrecv(const struct dv_side *side, MPI_Message *handle, MPI_Request *
     return MPI_SUCCESS;
 }
 
-#define MRECV(name, count_type)                                                                                        \
-    int PMPI_##name(void *buf, count_type count, MPI_Datatype datatype, MPI_Message *message, MPI_Status *status)      \
-    {                                                                                                                  \
-        const struct dv_side side = {buf, count, datatype, MPI_ANY_SOURCE, MPI_ANY_TAG};                               \
-        dv_mpi_enter("MPI_" #name);                                                                                    \
-        int rc = mrecv(&side, message, status, "MPI_" #name);                                                          \
-        dv_mpi_exit();                                                                                                 \
-        return rc;                                                                                                     \
-    }                                                                                                                  \
+#define MRECV(name, count_type)                                                                    \
+    int PMPI_##name(void *buf, count_type count, MPI_Datatype datatype, MPI_Message *message,      \
+                    MPI_Status *status)                                                            \
+    {                                                                                              \
+        const struct dv_side side = {buf, count, datatype, MPI_ANY_SOURCE, MPI_ANY_TAG};           \
+        dv_mpi_enter("MPI_" #name);                                                                \
+        int rc = mrecv(&side, message, status, "MPI_" #name);                                      \
+        dv_mpi_exit();                                                                             \
+        return rc;                                                                                 \
+    }                                                                                              \
     DV_EXPORT(MPI_##name)
 
 MRECV(Mrecv, int);
 MRECV(Mrecv_c, MPI_Count);
 
-#define IMRECV(name, count_type)                                                                                       \
-    int PMPI_##name(void *buf, count_type count, MPI_Datatype datatype, MPI_Message *message, MPI_Request *request)    \
-    {                                                                                                                  \
-        const struct dv_side side = {buf, count, datatype, MPI_ANY_SOURCE, MPI_ANY_TAG};                               \
-        dv_mpi_enter("MPI_" #name);                                                                                    \
-        int rc = request != NULL ? imrecv(&side, message, request, "MPI_" #name)                                       \
-                                 : dv_error(NULL, MPI_ERR_ARG, "MPI_" #name);                                          \
-        dv_mpi_exit();                                                                                                 \
-        return rc;                                                                                                     \
-    }                                                                                                                  \
+#define IMRECV(name, count_type)                                                                   \
+    int PMPI_##name(void *buf, count_type count, MPI_Datatype datatype, MPI_Message *message,      \
+                    MPI_Request *request)                                                          \
+    {                                                                                              \
+        const struct dv_side side = {buf, count, datatype, MPI_ANY_SOURCE, MPI_ANY_TAG};           \
+        dv_mpi_enter("MPI_" #name);                                                                \
+        int rc = request != NULL ? imrecv(&side, message, request, "MPI_" #name)                   \
+                                 : dv_error(NULL, MPI_ERR_ARG, "MPI_" #name);                      \
+        dv_mpi_exit();                                                                             \
+        return rc;                                                                                 \
+    }                                                                                              \
     DV_EXPORT(MPI_##name)
 
 IMRECV(Imrecv, int);

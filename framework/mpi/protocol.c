@@ -1,7 +1,7 @@
-/* The job's protocol strategy: found by its name in the gate page, its options applied, its hooks set, its services. */
-#include "mpi/requests.h"
-
+/* The job's protocol strategy: found by its name in the gate page, its options applied, its hooks
+ * set, its services. */
 #include "mpi/objects.h"
+#include "mpi/requests.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,7 +26,8 @@ const char *dv_explained(void)
     return explanation;
 }
 
-/* ---- services and hooks ------------------------------------------------------------------------------------------- */
+/* ---- services and hooks
+ * ------------------------------------------------------------------------------------------- */
 
 static const struct dv_protocol_core core = {
     .reach_collective_cut = dv_cut_reach,
@@ -63,7 +64,9 @@ int dv_hook_recv(struct dv_comm *comm, const struct dv_side *side)
     return dv_hooks.on_recv(dv_protocol, &message) == DV_OK ? MPI_SUCCESS : MPI_ERR_OTHER;
 }
 
-/* ---- start and stop ----------------------------------------------------------------------------------------------- */
+/* ---- start and stop
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static const struct dv_protocol_ops *find(const char *name)
 {
@@ -120,8 +123,8 @@ enum dv_status dv_protocol_start(void)
     enum dv_status status = DV_OK;
     if (ops->options != NULL || DV_GATE->protocol_options[0] != '\0') {
         static const struct dv_option none[] = {{.name = NULL}};
-        status = dv_options_apply(ops->options != NULL ? ops->options : none, DV_GATE->protocol_options, instance.state,
-                                  why, sizeof why);
+        status = dv_options_apply(ops->options != NULL ? ops->options : none,
+                                  DV_GATE->protocol_options, instance.state, why, sizeof why);
         if (status != DV_OK)
             return say_failure("options", status, why);
     }

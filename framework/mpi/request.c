@@ -1,8 +1,7 @@
 /* Virtual requests: where they come from, how they end, and how they survive a restore. */
-#include "mpi/requests.h"
-
 #include "mpi/export.h"
 #include "mpi/objects.h"
+#include "mpi/requests.h"
 
 #include <string.h>
 
@@ -39,7 +38,9 @@ MPI_Status dv_status_message(int source, int tag, uint64_t bytes)
     };
 }
 
-/* ---- life --------------------------------------------------------------------------------------------------------- */
+/* ---- life
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 /* Requests that the application has freed are looked after whenever a new one is made. */
 static void reap(void)
@@ -96,8 +97,8 @@ struct dv_request *dv_request_new(enum dv_request_what what, struct dv_comm *com
     return r;
 }
 
-struct dv_request *dv_request_new_side(enum dv_request_what what, struct dv_comm *comm, const struct dv_side *side,
-                                       const char *call)
+struct dv_request *dv_request_new_side(enum dv_request_what what, struct dv_comm *comm,
+                                       const struct dv_side *side, const char *call)
 {
     struct dv_request *r = dv_request_new(what, comm, call);
     r->side = *side;
@@ -143,14 +144,16 @@ void dv_request_delete(struct dv_request *r)
     requests_unlock();
 }
 
-/* A receive that took a message counts, also when the message was too long; one that was cancelled does not. A send that
- * was cancelled counts no more. */
+/* A receive that took a message counts, also when the message was too long; one that was cancelled
+ * does not. A send that was cancelled counts no more. */
 static void count(struct dv_request *r, const MPI_Status *status)
 {
-    if (r->what == DV_REQUEST_RECV && r->side.peer != MPI_PROC_NULL && !dv_status_is_cancelled(status)) {
+    if (r->what == DV_REQUEST_RECV && r->side.peer != MPI_PROC_NULL &&
+        !dv_status_is_cancelled(status)) {
         int source = status->MPI_SOURCE;
         if (dv_hooks.on_recv != NULL && source >= 0) {
-            struct dv_side matched = {r->side.buffer, r->side.count, r->side.type, source, status->MPI_TAG};
+            struct dv_side matched = {r->side.buffer, r->side.count, r->side.type, source,
+                                      status->MPI_TAG};
             int rc = dv_hook_recv(r->comm, &matched);
             if (rc != MPI_SUCCESS && r->error == MPI_SUCCESS)
                 r->error = rc;
@@ -196,10 +199,11 @@ struct dv_request *dv_request_next(uint32_t *index)
     return NULL;
 }
 
-/* ---- requests that others make ------------------------------------------------------------------------------------ */
+/* ---- requests that others make
+ * ------------------------------------------------------------------------------------ */
 
-MPI_Request dv_request_adopt(MPI_Request real, struct dv_comm *comm, const char *call, int persistent,
-                             const void *return_address)
+MPI_Request dv_request_adopt(MPI_Request real, struct dv_comm *comm, const char *call,
+                             int persistent, const void *return_address)
 {
     if (real == MPI_REQUEST_NULL)
         return real;
@@ -243,7 +247,8 @@ void dv_request_keep_op(MPI_Request handle, MPI_Op op)
     r->op = op;
 }
 
-/* ---- freeing, cancelling ------------------------------------------------------------------------------------------ */
+/* ---- freeing, cancelling
+ * ------------------------------------------------------------------------------------------ */
 
 static int request_free(MPI_Request *handle, const char *call)
 {
@@ -307,7 +312,8 @@ int PMPI_Cancel(MPI_Request *request)
 }
 DV_EXPORT(MPI_Cancel);
 
-/* ---- checkpoint and restore --------------------------------------------------------------------------------------- */
+/* ---- checkpoint and restore
+ * --------------------------------------------------------------------------------------- */
 
 enum dv_status dv_requests_check(char *why, size_t why_bytes)
 {
@@ -369,11 +375,12 @@ static enum dv_status repost(struct dv_request *r, char *why, size_t why_bytes)
 
 static bool is_posted(const struct dv_request *r)
 {
-    return r->state == DV_REQUEST_PENDING && r->what != DV_REQUEST_GENERALIZED && r->what != DV_REQUEST_PAIR;
+    return r->state == DV_REQUEST_PENDING && r->what != DV_REQUEST_GENERALIZED &&
+           r->what != DV_REQUEST_PAIR;
 }
 
-/* Receives, in the order in which they were posted: so they match in the same order. Nothing else can be pending, the
- * drain has completed it. */
+/* Receives, in the order in which they were posted: so they match in the same order. Nothing else
+ * can be pending, the drain has completed it. */
 enum dv_status dv_requests_rebuild(char *why, size_t why_bytes)
 {
     struct dv_request *r;

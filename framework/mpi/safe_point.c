@@ -1,12 +1,14 @@
-/* Safe points: where the main thread answers a request for a checkpoint. It comes here from the end of an MPI call, from
- * a blocking call that saw the stop flag, or from the parking signal's handler in application code, which may have
- * interrupted anything: so nothing here uses libc's allocator, locks or streams.
+/* Safe points: where the main thread answers a request for a checkpoint. It comes here from the end
+ * of an MPI call, from a blocking call that saw the stop flag, or from the parking signal's handler
+ * in application code, which may have interrupted anything: so nothing here uses libc's allocator,
+ * locks or streams.
  *
- *      quiesce (protocol) -> describe objects -> capture --+--> committed or aborted: back to the application
- *                                                          '--> restored, in another process: rebuild, recover, back */
-#include "mpi/requests.h"
-
+ *      quiesce (protocol) -> describe objects -> capture --+--> committed or aborted: back to the
+ * application
+ *                                                          '--> restored, in another process:
+ * rebuild, recover, back */
 #include "mpi/objects.h"
+#include "mpi/requests.h"
 
 #include <errno.h>
 #include <string.h>
@@ -29,7 +31,8 @@ static __attribute__((noreturn)) void die(const char *what, const char *why)
     _exit(DV_EXIT_FAILED);
 }
 
-/* ---- outside MPI_Init ... MPI_Finalize ---------------------------------------------------------------------------- */
+/* ---- outside MPI_Init ... MPI_Finalize
+ * ---------------------------------------------------------------------------- */
 
 static void capture_without_mpi(uint64_t epoch)
 {
@@ -43,7 +46,9 @@ static void capture_without_mpi(uint64_t epoch)
     }
 }
 
-/* ---- in MPI ------------------------------------------------------------------------------------------------------- */
+/* ---- in MPI
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 static void aborted(uint64_t epoch)
 {
@@ -51,7 +56,8 @@ static void aborted(uint64_t epoch)
         dv_protocol->ops->aborted(dv_protocol, epoch);
 }
 
-/* After a restore: this is another process, with another lower half that knows nothing yet. All ranks are here. */
+/* After a restore: this is another process, with another lower half that knows nothing yet. All
+ * ranks are here. */
 static void rebuild(uint64_t epoch)
 {
     char why[400] = "";
@@ -71,7 +77,8 @@ static void rebuild(uint64_t epoch)
     if (dv_protocol->ops->recover != NULL) {
         enum dv_status status = dv_protocol->ops->recover(dv_protocol, &failure);
         if (status != DV_OK)
-            die(dv_protocol->ops->name, dv_explained()[0] != '\0' ? dv_explained() : dv_status_text(status));
+            die(dv_protocol->ops->name,
+                dv_explained()[0] != '\0' ? dv_explained() : dv_status_text(status));
     }
     DV_LOWER_VOID(record, "rebuild_ns", dv_clock_ns() - began_ns);
 }
@@ -80,7 +87,8 @@ static void capture(uint64_t epoch)
 {
     switch (dv_gate_capture(epoch)) {
     case DV_OUTCOME_COMMITTED:
-        if (dv_protocol->ops->commit != NULL && dv_protocol->ops->commit(dv_protocol, epoch) != DV_OK)
+        if (dv_protocol->ops->commit != NULL &&
+            dv_protocol->ops->commit(dv_protocol, epoch) != DV_OK)
             dv_say(dv_explained());
         break;
     case DV_OUTCOME_RESTORED:

@@ -1,13 +1,14 @@
 /* Completing requests: MPI_Wait and MPI_Test in all their forms. */
-#include "mpi/requests.h"
-
 #include "mpi/export.h"
+#include "mpi/requests.h"
 
 #include <string.h>
 
 #define ON_STACK 32
 
-/* ---- one request -------------------------------------------------------------------------------------------------- */
+/* ---- one request
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static void advance_pair(struct dv_request *r)
 {
@@ -141,7 +142,8 @@ DV_EXPORT(MPI_Wait);
 int PMPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
 {
     dv_mpi_enter("MPI_Test");
-    int rc = flag != NULL ? complete_one(request, status, "MPI_Test", flag) : dv_error(NULL, MPI_ERR_ARG, "MPI_Test");
+    int rc = flag != NULL ? complete_one(request, status, "MPI_Test", flag)
+                          : dv_error(NULL, MPI_ERR_ARG, "MPI_Test");
     dv_mpi_exit();
     return rc;
 }
@@ -170,7 +172,8 @@ int PMPI_Request_get_status(MPI_Request request, int *flag, MPI_Status *status)
 }
 DV_EXPORT(MPI_Request_get_status);
 
-/* ---- several requests --------------------------------------------------------------------------------------------- */
+/* ---- several requests
+ * --------------------------------------------------------------------------------------------- */
 
 static int check_handles(int count, const MPI_Request handles[])
 {
@@ -228,7 +231,8 @@ int PMPI_Waitall(int count, MPI_Request array_of_requests[], MPI_Status array_of
 }
 DV_EXPORT(MPI_Waitall);
 
-int PMPI_Testall(int count, MPI_Request array_of_requests[], int *flag, MPI_Status array_of_statuses[])
+int PMPI_Testall(int count, MPI_Request array_of_requests[], int *flag,
+                 MPI_Status array_of_statuses[])
 {
     dv_mpi_enter("MPI_Testall");
     int rc = flag == NULL ? MPI_ERR_ARG : check_handles(count, array_of_requests);
@@ -251,7 +255,8 @@ int PMPI_Testall(int count, MPI_Request array_of_requests[], int *flag, MPI_Stat
 }
 DV_EXPORT(MPI_Testall);
 
-/* What MPI_Waitany and its like hand to the lower half: the real requests among the application's, and whose they are. */
+/* What MPI_Waitany and its like hand to the lower half: the real requests among the application's,
+ * and whose they are. */
 struct round {
     MPI_Request *real;
     MPI_Status *statuses;
@@ -268,7 +273,8 @@ static void look_at(struct round *round, struct dv_request *r)
     if (!is_active(r))
         return;
     round->active++;
-    if (r->state == DV_REQUEST_PENDING && (r->what == DV_REQUEST_PAIR || r->what == DV_REQUEST_GENERALIZED)) {
+    if (r->state == DV_REQUEST_PENDING &&
+        (r->what == DV_REQUEST_PAIR || r->what == DV_REQUEST_GENERALIZED)) {
         dv_request_advance(r, DV_WAIT_ONCE);
         round->special = true;
     }
@@ -297,7 +303,8 @@ static int finish_round(struct round *round, enum dv_wait how)
     return rc;
 }
 
-/* Until at least one of the requests is over, or once if !wait. Out: how many are active, how many of them over. */
+/* Until at least one of the requests is over, or once if !wait. Out: how many are active, how many
+ * of them over. */
 static int advance_some(struct round *round, int count, const MPI_Request handles[], bool wait)
 {
     for (;;) {
@@ -305,7 +312,8 @@ static int advance_some(struct round *round, int count, const MPI_Request handle
         round->special = false;
         for (int i = 0; i < count; i++)
             look_at(round, dv_request_get(handles[i]));
-        enum dv_wait how = !wait || round->done > 0 || round->special ? DV_WAIT_ONCE : dv_wait_how();
+        enum dv_wait how =
+            !wait || round->done > 0 || round->special ? DV_WAIT_ONCE : dv_wait_how();
         int rc = finish_round(round, how);
         if (rc != MPI_SUCCESS || !wait || round->done > 0 || round->active == 0)
             return rc;
@@ -316,7 +324,8 @@ static int advance_some(struct round *round, int count, const MPI_Request handle
 
 static size_t round_bytes(size_t n)
 {
-    return n * (sizeof(struct dv_request *) + sizeof(MPI_Status) + sizeof(MPI_Request) + sizeof(int));
+    return n *
+           (sizeof(struct dv_request *) + sizeof(MPI_Status) + sizeof(MPI_Request) + sizeof(int));
 }
 
 static void place_round(struct round *round, void *memory, size_t n)
@@ -343,9 +352,11 @@ static int advance_any(int count, const MPI_Request handles[], bool wait, int *a
     return rc;
 }
 
-static int any(int count, MPI_Request handles[], bool wait, int *index, int *flag, MPI_Status *status, const char *call)
+static int any(int count, MPI_Request handles[], bool wait, int *index, int *flag,
+               MPI_Status *status, const char *call)
 {
-    int active = 0, done = 0, rc = index == NULL || flag == NULL ? MPI_ERR_ARG : check_handles(count, handles);
+    int active = 0, done = 0,
+        rc = index == NULL || flag == NULL ? MPI_ERR_ARG : check_handles(count, handles);
     if (rc == MPI_SUCCESS)
         rc = advance_any(count, handles, wait, &active, &done);
     if (rc != MPI_SUCCESS)
@@ -373,7 +384,8 @@ int PMPI_Waitany(int count, MPI_Request array_of_requests[], int *indx, MPI_Stat
 }
 DV_EXPORT(MPI_Waitany);
 
-int PMPI_Testany(int count, MPI_Request array_of_requests[], int *indx, int *flag, MPI_Status *status)
+int PMPI_Testany(int count, MPI_Request array_of_requests[], int *indx, int *flag,
+                 MPI_Status *status)
 {
     dv_mpi_enter("MPI_Testany");
     int rc = any(count, array_of_requests, false, indx, flag, status, "MPI_Testany");
@@ -382,11 +394,12 @@ int PMPI_Testany(int count, MPI_Request array_of_requests[], int *indx, int *fla
 }
 DV_EXPORT(MPI_Testany);
 
-static int some(int count, MPI_Request handles[], bool wait, int *out, int indices[], MPI_Status *statuses,
-                const char *call)
+static int some(int count, MPI_Request handles[], bool wait, int *out, int indices[],
+                MPI_Status *statuses, const char *call)
 {
     int active = 0, done = 0;
-    int rc = out == NULL || (count > 0 && indices == NULL) ? MPI_ERR_ARG : check_handles(count, handles);
+    int rc =
+        out == NULL || (count > 0 && indices == NULL) ? MPI_ERR_ARG : check_handles(count, handles);
     if (rc == MPI_SUCCESS)
         rc = advance_any(count, handles, wait, &active, &done);
     if (rc != MPI_SUCCESS)
@@ -407,21 +420,23 @@ static int some(int count, MPI_Request handles[], bool wait, int *out, int indic
     return rc == MPI_SUCCESS ? rc : dv_error(NULL, rc, call);
 }
 
-int PMPI_Waitsome(int incount, MPI_Request array_of_requests[], int *outcount, int array_of_indices[],
-                  MPI_Status array_of_statuses[])
+int PMPI_Waitsome(int incount, MPI_Request array_of_requests[], int *outcount,
+                  int array_of_indices[], MPI_Status array_of_statuses[])
 {
     dv_mpi_enter("MPI_Waitsome");
-    int rc = some(incount, array_of_requests, true, outcount, array_of_indices, array_of_statuses, "MPI_Waitsome");
+    int rc = some(incount, array_of_requests, true, outcount, array_of_indices, array_of_statuses,
+                  "MPI_Waitsome");
     dv_mpi_exit();
     return rc;
 }
 DV_EXPORT(MPI_Waitsome);
 
-int PMPI_Testsome(int incount, MPI_Request array_of_requests[], int *outcount, int array_of_indices[],
-                  MPI_Status array_of_statuses[])
+int PMPI_Testsome(int incount, MPI_Request array_of_requests[], int *outcount,
+                  int array_of_indices[], MPI_Status array_of_statuses[])
 {
     dv_mpi_enter("MPI_Testsome");
-    int rc = some(incount, array_of_requests, false, outcount, array_of_indices, array_of_statuses, "MPI_Testsome");
+    int rc = some(incount, array_of_requests, false, outcount, array_of_indices, array_of_statuses,
+                  "MPI_Testsome");
     dv_mpi_exit();
     return rc;
 }

@@ -4,3 +4,8 @@
 UNIT_TESTS += conformance-capture
 conformance-capture_SRCS := strategies/tests/conformance_capture.c strategies/tests/capture_suite.c
 conformance-capture_LIBS := dvcapturestrategies dvcaptureskeleton dvcommon
+
+# protocol
+UNIT_TESTS += conformance-protocol
+conformance-protocol_SRCS := strategies/tests/conformance_protocol.c strategies/tests/protocol_suite.c
+conformance-protocol_LIBS := dvprotocolstrategies dvcommon

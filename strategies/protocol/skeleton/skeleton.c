@@ -1,10 +1,11 @@
 /* skeleton: a protocol strategy to copy. It is compiled and passes the conformance suite.
  *
- * To make a new one: copy this folder, rename `skeleton`, fill in what you need and delete the rest, add one line to
- * strategies/protocol/table.c. An op that is not set costs nothing. As it stands it is `coordinated` that also counts.
+ * To make a new one: copy this folder, rename `skeleton`, fill in what you need and delete the
+ * rest, add one line to strategies/protocol/table.c. An op that is not set costs nothing. As it
+ * stands it is `coordinated` that also counts.
  *
- * Everything here may run inside a signal handler that interrupted the application anywhere: no allocation, no locks, no
- * streams; state lives in p->state, which is part of the image. */
+ * Everything here may run inside a signal handler that interrupted the application anywhere: no
+ * allocation, no locks, no streams; state lives in p->state, which is part of the image. */
 #include <dejavu/protocol.h>
 
 /* Zeroed, then filled from the options table, then yours. */
@@ -14,8 +15,8 @@ struct skeleton {
 };
 
 static const struct dv_option options[] = {
-    {"patience", "3", "say so after this many epochs in a row were given up", offsetof(struct skeleton, patience),
-     DV_OPTION_INT},
+    {"patience", "3", "say so after this many epochs in a row were given up",
+     offsetof(struct skeleton, patience), DV_OPTION_INT},
     {NULL, NULL, NULL, 0, DV_OPTION_BOOL},
 };
 
@@ -29,8 +30,8 @@ static enum dv_status init(struct dv_protocol *p)
     return DV_ERR_USAGE;
 }
 
-/* A checkpoint is asked for: bring this rank to a state that may be captured. Whatever a service returns but DV_OK is to
- * be returned unchanged. */
+/* A checkpoint is asked for: bring this rank to a state that may be captured. Whatever a service
+ * returns but DV_OK is to be returned unchanged. */
 static enum dv_status quiesce(struct dv_protocol *p, uint64_t epoch)
 {
     enum dv_status status = p->core->reach_collective_cut(p, epoch);
@@ -58,11 +59,12 @@ static void aborted(struct dv_protocol *p, uint64_t epoch)
     struct skeleton *s = p->state;
     s->aborted++;
     if (++s->aborted_in_a_row == (uint64_t)s->patience)
-        p->core->explain("epoch %llu is the last of %lld in a row that were given up", (unsigned long long)epoch,
-                         (long long)s->patience);
+        p->core->explain("epoch %llu is the last of %lld in a row that were given up",
+                         (unsigned long long)epoch, (long long)s->patience);
 }
 
-/* This is another process, made from the image of f->epoch: state is as it was when that was captured. */
+/* This is another process, made from the image of f->epoch: state is as it was when that was
+ * captured. */
 static enum dv_status recover(struct dv_protocol *p, const struct dv_failure *f)
 {
     struct skeleton *s = p->state;
