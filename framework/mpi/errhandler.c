@@ -84,9 +84,11 @@ static __attribute__((noreturn)) void die(const struct dv_comm *comm, int rc, co
 static int handle_error(struct dv_comm *comm, int errhandler, uint64_t handle, int rc, const char *call)
 {
     const struct dv_errhandler *user = find(errhandler);
-    if (user != NULL)
+    if (user != NULL) {
         call_user(user, handle, rc);
-    else if (errhandler == MPI_ERRORS_ARE_FATAL || errhandler == MPI_ERRORS_ABORT)
+        return user->cxx ? MPI_SUCCESS : rc; /* C++ throws what it has to say; libmpichcxx would call us again */
+    }
+    if (errhandler == MPI_ERRORS_ARE_FATAL || errhandler == MPI_ERRORS_ABORT)
         die(comm, rc, call);
     return rc;
 }
