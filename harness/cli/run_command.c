@@ -142,6 +142,7 @@ static enum dv_status finish(const struct dv_request *request, const struct dv_c
 static enum dv_status run_campaign(const struct dv_request *request, struct dv_campaign *c)
 {
     size_t session, failed;
+    dv_record_clear_up(c);
     if (c->journal.done_count == c->plan->run_count) {
         enum dv_status status = store(c, &failed);
         if (status != DV_OK)
@@ -150,7 +151,6 @@ static enum dv_status run_campaign(const struct dv_request *request, struct dv_c
                      c->plan->run_count, failed);
         return DV_ERR_NOTHING;
     }
-    dv_record_clear_up(c);
     if (c->journal.done_count > 0)
         dv_bench_say("going on: %zu of %zu runs are done", c->journal.done_count,
                      c->plan->run_count);

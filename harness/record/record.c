@@ -312,6 +312,16 @@ enum dv_status dv_record_run(struct dv_campaign *campaign, const struct dv_plann
     return status;
 }
 
+/* A done run's directory may be there on purpose, or because the harness was killed before it
+ * removed it. */
+static bool is_kept(const struct dv_campaign *campaign, size_t index)
+{
+    enum dv_keep keep = campaign->experiment->keep;
+    if (index >= campaign->journal.run_count || !campaign->journal.runs[index].done)
+        return false;
+    return keep == DV_KEEP_ALWAYS || (keep == DV_KEEP_FAILED && !campaign->journal.runs[index].ok);
+}
+
 static void remove_left_scratch(struct dv_campaign *campaign)
 {
     struct dv_arena memory = {NULL};
@@ -321,9 +331,8 @@ static void remove_left_scratch(struct dv_campaign *campaign)
     while (directory && (entry = readdir(directory))) {
         if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
             continue;
-        size_t run = strtoul(entry->d_name + strlen(prefix), NULL, 10);
-        if (run < campaign->journal.run_count && campaign->journal.runs[run].done)
-            continue; /* kept on purpose */
+        if (is_kept(campaign, strtoul(entry->d_name + strlen(prefix), NULL, 10)))
+            continue;
         const char *path =
             dv_arena_printf(&memory, "%s/%s", campaign->experiment->scratch, entry->d_name);
         if (dv_file_remove_tree(path) != DV_OK)

@@ -78,7 +78,7 @@ static const struct dv_column run_columns[] = {
 };
 
 static const struct dv_column epoch_columns[] = {
-    INT(dv_epoch_row, run, "index", "run"),
+    INT(dv_epoch_row, run, "index", "the run, as in /runs"),
     INT(dv_epoch_row, epoch, "index", "number of the checkpoint within the job"),
     INT(dv_epoch_row, rank, "index", "MPI process"),
     REAL(dv_epoch_row, at_s, "s", "when it was reported, since the run's start"),
@@ -101,7 +101,7 @@ static const struct dv_column epoch_columns[] = {
 };
 
 static const struct dv_column restore_columns[] = {
-    INT(dv_restore_row, run, "index", "run"),
+    INT(dv_restore_row, run, "index", "the run, as in /runs"),
     INT(dv_restore_row, incarnation, "index", "which start of the job; the first one is 0"),
     INT(dv_restore_row, epoch, "index", "restored from"),
     INT(dv_restore_row, rank, "index", "MPI process"),
@@ -115,7 +115,7 @@ static const struct dv_column restore_columns[] = {
 };
 
 static const struct dv_column fault_columns[] = {
-    INT(dv_fault_row, run, "index", "run"),
+    INT(dv_fault_row, run, "index", "the run, as in /runs"),
     TEXT(dv_fault_row, label, "as in the experiment"),
     ENUM(dv_fault_row, injected, no_yes, "no: the run ended before its moment"),
     REAL(dv_fault_row, planned_s, "s",
@@ -130,7 +130,7 @@ static const struct dv_column fault_columns[] = {
 };
 
 static const struct dv_column counter_columns[] = {
-    INT(dv_counter_row, run, "index", "run"),
+    INT(dv_counter_row, run, "index", "the run, as in /runs"),
     TEXT(dv_counter_row, name, "event: a PAPI name, or a field of struct rusage"),
     TEXT(dv_counter_row, source, "PAPI, perf_event_open or getrusage"),
     ENUM(dv_counter_row, state, counter_states, "unavailable: there is no value, not even 0"),
@@ -142,7 +142,7 @@ static const struct dv_column counter_columns[] = {
 };
 
 static const struct dv_column event_columns[] = {
-    INT(dv_event_row, run, "index", "run"),
+    INT(dv_event_row, run, "index", "the run, as in /runs"),
     REAL(dv_event_row, at_s, "s", "since the run's start"),
     TEXT(dv_event_row, event, "first word of the job's event"),
     TEXT(dv_event_row, fields, "key=value ... of the event"),
@@ -152,7 +152,7 @@ static const struct dv_column event_columns[] = {
 static const struct dv_column environment_columns[] = {
     INT(dv_environment_row, session, "index",
         "call of `dejavu-bench run`; one set of rows for each"),
-    TEXT(dv_environment_row, key, "what"),
+    TEXT(dv_environment_row, key, "what it says"),
     TEXT(dv_environment_row, value, "as found then; 'unavailable' if it could not be"),
     END,
 };
@@ -166,7 +166,7 @@ static const struct dv_column setting_columns[] = {
 
 static const struct dv_column left_out_columns[] = {
     TEXT(dv_left_out_row, cell, "a combination that is not run"),
-    TEXT(dv_left_out_row, reason, "why"),
+    TEXT(dv_left_out_row, reason, "why it is not"),
     END,
 };
 

@@ -1,0 +1,131 @@
+#!/bin/bash
+# dejavu-bench end to end, with stand-ins for dejavu and the applications, so that what is tested is the harness alone:
+# a whole campaign with faults, SIGKILL at random moments and resume, Ctrl-C, failures of every kind, exit statuses.
+#
+#     e2e_bench.sh [SEED]         run from the top of the tree after `make all`
+set -u
+seed=${1:-$((RANDOM))}
+top=$(cd "$(dirname "$0")/../.." && pwd)
+bench=${DEJAVU_BENCH:-$top/build/bin/dejavu-bench}
+export DEJAVU_BENCH_BINDIR=$top/harness/tests/fake
+work=$(mktemp -d /tmp/dejavu-bench-e2e-XXXXXX)
+export TMPDIR=$work/scratch
+mkdir "$TMPDIR"
+trap 'rm -rf "$work"' EXIT
+RANDOM=$seed
+echo "seed $seed"
+failures=0
+
+fail() { echo "FAILED: $*"; failures=$((failures + 1)); }
+# expect STATUS TEXT COMMAND...: its exit status, and a text on stderr or stdout
+expect() {
+    local status=$1 text=$2 got
+    shift 2
+    "$@" >"$work/out" 2>&1
+    got=$?
+    [ $got = "$status" ] || fail "exit status $got instead of $status: $*: $(tail -3 "$work/out")"
+    grep -qF -- "$text" "$work/out" || fail "no '$text' from: $*: $(tail -3 "$work/out")"
+}
+check_file() { /usr/bin/python3 "$top/harness/tests/check_schema.py" "$1" "$2" "$top/results/README.md" || fail "schema of $1"; }
+experiment() { cat >"$work/$1.yaml"; }
+
+experiment whole <<'YAML'
+description: ünicode # and a comment
+applications: [ep, {name: cg, ranks: 2}]
+ranks: [1, 2]
+strategies: [full+coordinated]
+intervals: [50ms]
+faults: [none, {kill: rank 1, after-epoch: 1}, {kill: all, at: 0..200ms}, {kill: mpiexec, at: 100ms}]
+repetitions: 2
+timeout: 20s
+YAML
+export FAKE_SECONDS=0.3
+expect 0 "ep.S.2 full+coordinated @ 50ms, kill rank 1 after epoch 1" "$bench" plan "$work/whole.yaml"
+expect 0 "51 runs, 0 failed" env FAKE_SECONDS=0.3 "$bench" run "$work/whole.yaml" -o "$work/whole"
+check_file "$work/whole/whole.h5" "$work/whole.yaml"
+expect 0 "RESTARTS" "$bench" report "$work/whole/whole.h5"
+expect 0 "there is no rank 1 among 1" "$bench" report "$work/whole/whole.h5"
+expect 0 "51 planned, 51 ok, 0 failed, 0 left" "$bench" status "$work/whole.yaml" -o "$work/whole"
+expect 4 "nothing to do" "$bench" run "$work/whole.yaml" -o "$work/whole"
+[ -z "$(ls "$TMPDIR")" ] || fail "left in scratch: $(ls "$TMPDIR")"
+h5ls "$work/whole/whole.h5/runs" | grep -q "wall_s *Dataset {51}" || fail "h5ls does not show /runs/wall_s"
+
+# SIGKILL at random moments; the file stays readable, nothing is lost or done twice, no process is left.
+experiment killed <<'YAML'
+applications: [ep]
+strategies: [full+coordinated]
+repetitions: 9
+warmup: 1
+YAML
+export FAKE_SECONDS=0.05
+kills=0
+for ((i = 0; i < 60; i++)); do
+    "$bench" run "$work/killed.yaml" -o "$work/killed" 2>"$work/err" &
+    bench_pid=$!
+    sleep "0.$(printf %03d $((RANDOM % 500)))"
+    kill -KILL $bench_pid 2>/dev/null && kills=$((kills + 1))
+    wait $bench_pid 2>/dev/null
+    done_before=$(grep -c ' done run=' "$work/killed/journal" 2>/dev/null)
+    [ "${done_before:-0}" = 30 ] && break
+done
+"$bench" run "$work/killed.yaml" -o "$work/killed" 2>"$work/err"
+case $? in 0 | 4) ;; *) fail "not completed after $kills kills: $(tail -1 "$work/err")" ;; esac
+[ "$(grep -c ' done run=' "$work/killed/journal")" = 30 ] || fail "runs are lost or done twice"
+check_file "$work/killed/killed.h5" "$work/killed.yaml"
+expect 0 "30 planned, 30 ok, 0 failed, 0 left" "$bench" status "$work/killed.yaml" -o "$work/killed"
+[ -z "$(ls "$TMPDIR")" ] || fail "left in scratch after kills: $(ls "$TMPDIR")"
+echo "$kills kills survived"
+
+# Ctrl-C: the run is given up, the command that resumes is printed.
+export FAKE_SECONDS=0.5
+setsid "$bench" run "$work/killed.yaml" -o "$work/stopped" --set 'repetitions=1' 2>"$work/err" &
+bench_pid=$!
+sleep 1.2
+kill -INT $bench_pid
+wait $bench_pid
+[ $? = 1 ] || fail "exit status after Ctrl-C"
+grep -qF "go on with: dejavu-bench run $work/killed.yaml -o $work/stopped --set repetitions=1" "$work/err" || fail "no resume command: $(tail -1 "$work/err")"
+expect 0 "6 runs, 0 failed" "$bench" run "$work/killed.yaml" -o "$work/stopped" --set repetitions=1
+expect 2 "begun by: dejavu-bench run" "$bench" run "$work/killed.yaml" -o "$work/stopped" --seed 9
+"$bench" run "$work/killed.yaml" -o "$work/busy" 2>/dev/null &
+bench_pid=$!
+sleep 0.5
+expect 2 "running already" "$bench" run "$work/killed.yaml" -o "$work/busy"
+kill -TERM $bench_pid
+wait $bench_pid
+
+# Failures are failures, each with its reason.
+experiment failing <<'YAML'
+applications: [ep]
+strategies:
+  - {name: wrong, capture: full, protocol: coordinated, options: [--wrong]}
+  - {name: hangs, capture: full, protocol: coordinated, options: [--hang]}
+  - {name: refuses, capture: full, protocol: coordinated, options: [--no-such]}
+repetitions: 1
+warmup: 0
+timeout: 1s
+keep: never
+YAML
+export FAKE_SECONDS=0.05
+expect 1 "5 runs, 3 failed" "$bench" run "$work/failing.yaml" -o "$work/failing"
+expect 0 "wrong result: digest bad instead of 00ff" "$bench" report "$work/failing.yaml" -o "$work/failing"
+expect 0 "not done after 1 s" "$bench" report "$work/failing.yaml" -o "$work/failing"
+expect 0 "exit status 2: dejavu: error: unknown option --no-such" "$bench" report "$work/failing.yaml" -o "$work/failing"
+check_file "$work/failing/failing.h5" "$work/failing.yaml"
+
+# Usage and environment.
+expect 2 "did you mean 'report'" "$bench" reprot x.yaml
+expect 2 "which experiment" "$bench" run
+expect 2 "cannot open /no/such.yaml" "$bench" plan /no/such.yaml
+expect 2 "no campaign in" "$bench" status "$work/whole.yaml" -o "$work/nowhere"
+echo no >"$work/bad.h5"
+expect 1 "is not an HDF5 file" "$bench" report "$work/bad.h5"
+expect 3 "no program npb-ep in /no/bin" env DEJAVU_BENCH_BINDIR=/no/bin "$bench" plan "$work/whole.yaml"
+expect 3 "is not MPICH's launcher" "$bench" run "$work/failing.yaml" -o "$work/x" --set mpiexec=echo
+expect 3 "cannot make directory" "$bench" run "$work/failing.yaml" -o /proc/x
+cp "$work/failing/runs/000001/record" "$work/record"
+sed -i 's/wall_s=[0-9.]*/wall_s=0.001/' "$work/failing/runs/000001/record"
+expect 1 "is not what the journal recorded" "$bench" report "$work/failing.yaml" -o "$work/failing"
+
+[ $failures = 0 ] && echo "all passed" || echo "$failures failed (seed $seed)"
+[ $failures = 0 ]
