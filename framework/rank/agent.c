@@ -112,10 +112,12 @@ void dv_agent_restore_failed(uint64_t epoch, enum dv_status status, const char *
 /* ---- the main thread at a safe point
  * ------------------------------------------------------------------------------ */
 
+/* A wrapper may have looked at `stop` just before the parking signal served the same request: an epoch that this rank has
+ * been let go from is no longer asked for, though it lives until it is committed. */
 uint64_t dv_agent_stop_epoch(void)
 {
     pthread_mutex_lock(&agent.lock);
-    uint64_t epoch = agent.epoch;
+    uint64_t epoch = agent.resumed ? 0 : agent.epoch;
     if (epoch == 0)
         DV_GATE->stop = 0;
     pthread_mutex_unlock(&agent.lock);
@@ -231,7 +233,7 @@ enum dv_cut_verdict dv_agent_cut_wait(uint64_t epoch, const struct dv_cut_entry 
     enum dv_cut_verdict verdict = DV_CUT_ABORT;
     char why[400] = "";
     pthread_mutex_lock(&agent.lock);
-    if (agent.epoch == epoch) {
+    if (agent.epoch == epoch && !agent.resumed) {
         if (!agent.checked) {
             agent.checked = 1;
             agent.figures.stop_ns = dv_now_ns() - agent.stop_ns;
