@@ -38,3 +38,9 @@ UNIT_TESTS += unit-control-supervisor
 unit-control-supervisor_SRCS := framework/tests/unit/control_supervisor.c
 unit-control-supervisor_LIBS := dvcommon -lcmocka
 unit-control-supervisor_LINK_DEPS := $(O)/bin/dejavu $(O)/bin/dejavu-stdio $(O)/tests/fake-rank
+
+# MPI programs that check themselves: run natively, attached, and under checkpoints and kills
+TEST_PROGRAMS += mpi-messages mpi-collectives
+# (GCC 12 takes MPI_STATUSES_IGNORE for an array that is too short)
+$(foreach t,messages collectives,$(eval mpi-$(t)_SRCS := framework/tests/mpi/$(t).c) $(eval mpi-$(t)_CC := $(MPICC)) \
+  $(eval mpi-$(t)_CFLAGS := -Wno-stringop-overflow))
