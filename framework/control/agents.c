@@ -160,6 +160,7 @@ static void mark_gone(struct dv_sup *s, unsigned rank)
     if (!r->exiting) {
         r->lost = true;
         r->end.lost_order = ++s->order;
+        r->end.lost_round = s->round;
         dv_events_log(s->events, "lost", "rank=%u pid=%d", rank, r->pid);
         snprintf(reason, sizeof reason, "rank %u was lost", rank);
     } else {

@@ -38,25 +38,48 @@ static void describe(int wait_status, char *text, size_t text_bytes)
         snprintf(text, text_bytes, "exit status %d", WEXITSTATUS(wait_status));
 }
 
-/* The rank whose event came first, by one of the two orders. */
-static const struct dv_rank_end *first(const struct dv_end *end, bool lost)
+/* The rank that was the first to announce a failure. */
+static const struct dv_rank_end *first_announced(const struct dv_end *end)
 {
     const struct dv_rank_end *found = NULL;
-    unsigned best = 0;
     for (unsigned r = 0; r < end->ranks; r++) {
         const struct dv_rank_end *rank = &end->rank[r];
-        unsigned order = lost ? rank->lost_order : rank->exiting_order;
-        /* An announced end with status 0 is no failure; nor is a process that has exited with 0
-         * without saying so the cause of anything. */
-        if (!lost && rank->exiting_status == 0)
-            continue;
-        if (lost && rank->wait_known && WIFEXITED(rank->wait_status) &&
-            WEXITSTATUS(rank->wait_status) == 0)
-            continue;
-        if (order && (!found || order < best)) {
+        if (rank->exiting_order && rank->exiting_status &&
+            (!found || rank->exiting_order < found->exiting_order))
             found = rank;
-            best = order;
-        }
+    }
+    return found;
+}
+
+/* A process that has exited with 0 without saying so is not the cause of anything. */
+static bool is_loss(const struct dv_rank_end *rank)
+{
+    return rank->lost_order && !(rank->wait_known && WIFEXITED(rank->wait_status) &&
+                                 WEXITSTATUS(rank->wait_status) == 0);
+}
+
+/* hydra ends the others with SIGKILL: who ended in another way, at the same time, ended first. */
+static bool is_consequence(const struct dv_rank_end *rank)
+{
+    return !rank->wait_known ||
+           (WIFSIGNALED(rank->wait_status) && WTERMSIG(rank->wait_status) == SIGKILL);
+}
+
+/* The rank that was lost first. */
+static const struct dv_rank_end *first_lost(const struct dv_end *end)
+{
+    const struct dv_rank_end *found = NULL;
+    for (unsigned r = 0; r < end->ranks; r++) {
+        const struct dv_rank_end *rank = &end->rank[r];
+        if (is_loss(rank) && (!found || rank->lost_order < found->lost_order))
+            found = rank;
+    }
+    if (!found || !is_consequence(found))
+        return found;
+    for (unsigned r = 0; r < end->ranks; r++) {
+        const struct dv_rank_end *rank = &end->rank[r];
+        if (is_loss(rank) && rank->lost_round == found->lost_round && !is_consequence(rank))
+            return rank;
     }
     return found;
 }
@@ -80,13 +103,18 @@ static void finish(const struct dv_end *end, int status, struct dv_decision *d)
     snprintf(d->reason, sizeof d->reason, "the application ended with status %d", d->exit_status);
 }
 
+/* By others than us. mpiexec does not die by a signal of its own accord, and what the ranks do when
+ * it is gone, perhaps before we hear of it, follows from that. */
+static bool child_was_killed(const struct dv_end *end)
+{
+    return end->child_reaped && !end->killed && WIFSIGNALED(end->child_status);
+}
+
 /* The application's own end with a failure status: announced, or seen in the wait status. */
 static bool ended_by_itself(const struct dv_end *end, struct dv_decision *d)
 {
-    const struct dv_rank_end *said = first(end, false), *lost = first(end, true);
-    bool child_was_first = end->child_reaped && WIFSIGNALED(end->child_status) &&
-                           (!said || end->child_order < said->exiting_order);
-    if (end->hang || child_was_first)
+    const struct dv_rank_end *said = first_announced(end), *lost = first_lost(end);
+    if (end->hang || child_was_killed(end))
         return false;
     if (said && (!lost || said->exiting_order < lost->lost_order)) {
         finish(end, said->exiting_status, d);
@@ -103,16 +131,29 @@ static bool ended_by_itself(const struct dv_end *end, struct dv_decision *d)
     return false;
 }
 
+/* "rank 1 was", or "3 ranks were" if they were lost at once and in no other way. */
+static void name_lost(const struct dv_end *end, const struct dv_rank_end *lost, char *text,
+                      size_t text_bytes)
+{
+    unsigned count = 0;
+    for (unsigned r = 0; lost && r < end->ranks; r++)
+        count += is_loss(&end->rank[r]) && end->rank[r].lost_round == lost->lost_round &&
+                 is_consequence(&end->rank[r]) == is_consequence(lost);
+    if (count > 1)
+        snprintf(text, text_bytes, "%u ranks were", count);
+    else
+        snprintf(text, text_bytes, "rank %u was", lost ? (unsigned)(lost - end->rank) : 0u);
+}
+
 static void explain_loss(const struct dv_end *end, struct dv_decision *d)
 {
-    const struct dv_rank_end *lost = first(end, true);
+    const struct dv_rank_end *lost = first_lost(end);
     char how[128] = "no status yet";
     if (end->hang) {
         snprintf(d->reason, sizeof d->reason, "%s", end->hang);
         return;
     }
-    if (end->mpiexec && end->child_reaped && WIFSIGNALED(end->child_status) && !end->killed &&
-        (!lost || end->child_order < lost->lost_order)) {
+    if (end->mpiexec && child_was_killed(end)) {
         describe(end->child_status, how, sizeof how);
         snprintf(d->reason, sizeof d->reason, "mpiexec was lost (%s)", how);
         return;
@@ -125,9 +166,10 @@ static void explain_loss(const struct dv_end *end, struct dv_decision *d)
         d->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     else if (end->child_reaped && !end->killed && WIFEXITED(status))
         d->signal = WEXITSTATUS(status) < NSIG ? WEXITSTATUS(status) : 0;
-    snprintf(d->reason, sizeof d->reason, "rank %u was lost (%s%s)",
-             lost ? (unsigned)(lost - end->rank) : 0u, !known && end->mpiexec ? "mpiexec: " : "",
-             how);
+    char who[64];
+    name_lost(end, lost, who, sizeof who);
+    snprintf(d->reason, sizeof d->reason, "%s lost (%s%s)", who,
+             !known && end->mpiexec ? "mpiexec: " : "", how);
 }
 
 void dv_decide(const struct dv_end *end, struct dv_decision *decision)

@@ -15,18 +15,18 @@ enum dv_verdict {
 struct dv_rank_end {
     bool begun; /* the application ran in it (again) */
     unsigned exiting_order, lost_order;
-    int exiting_status; /* what it announced */
+    unsigned lost_round; /* ranks whose loss was seen at once: their order says nothing */
+    int exiting_status;  /* what it announced */
     bool wait_known;
     int wait_status;
 };
 
 struct dv_end {
-    bool mpiexec;         /* `child_status` is mpiexec's, else the only rank's */
-    bool child_reaped;    /* false: it is being looked at before it has ended */
-    int child_status;     /* wait status */
-    unsigned child_order; /* when it was reaped, among the ranks' events */
-    bool killed;          /* we have killed it: its status says nothing */
-    const char *hang;     /* why we killed it, or NULL */
+    bool mpiexec;      /* `child_status` is mpiexec's, else the only rank's */
+    bool child_reaped; /* false: it is being looked at before it has ended */
+    int child_status;  /* wait status */
+    bool killed;       /* we have killed it: its status says nothing */
+    const char *hang;  /* why we killed it, or NULL */
     const struct dv_rank_end *rank;
     unsigned ranks;
 };

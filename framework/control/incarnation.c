@@ -41,7 +41,6 @@ static void reset(struct dv_sup *s)
     dv_sup_agents_forget(s);
     s->child = 0;
     s->child_reaped = s->child_killed = s->all_reaped = false;
-    s->child_order = 0;
     s->kill_at_ns = s->dead_at_ns = UINT64_MAX;
     s->start_failure = DV_OK;
     s->start_reason[0] = s->hang[0] = '\0';
@@ -110,7 +109,6 @@ static void fill_end(struct dv_sup *s, struct dv_end *end)
         .mpiexec = s->job->ranks != 0,
         .child_reaped = s->child_reaped,
         .child_status = s->child_status,
-        .child_order = s->child_order,
         .killed = s->child_killed,
         .hang = s->hang[0] ? s->hang : NULL,
         .rank = s->ends,
@@ -295,7 +293,6 @@ void dv_sup_reap(struct dv_sup *s)
         if (pid == s->child) {
             s->child_reaped = true;
             s->child_status = status;
-            s->child_order = ++s->order;
             dv_sup_ending(s);
         }
     }

@@ -353,6 +353,7 @@ static enum dv_status loop_once(struct dv_sup *s, struct pollfd **polled, size_t
     }
     struct pollfd *p = *polled;
     fill_poll(s, p);
+    s->round++;
     int ready = poll(p, count, poll_timeout_ms(s));
     if (ready < 0 && errno != EINTR)
         return dv_fail("control", DV_ERR_SYSTEM, "poll: %s", strerror(errno));

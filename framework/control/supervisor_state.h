@@ -56,10 +56,10 @@ struct dv_sup {
     struct dv_sup_rank *ranks;
     struct dv_rank_end *ends; /* scratch for dv_decide */
     unsigned order;           /* last number given to an event of a rank */
+    unsigned round;           /* of the poll loop */
     pid_t child;
     bool child_reaped, child_killed, all_reaped;
     int child_status;
-    unsigned child_order;
     uint32_t incarnation, restarts;
     uint64_t launched_ns, kill_at_ns, grace_ends_ns, dead_at_ns, resume_at_ns;
     unsigned failed_starts;       /* in a row */

@@ -19,7 +19,6 @@ static struct dv_end job(int child_status)
     return (struct dv_end){.mpiexec = true,
                            .child_reaped = true,
                            .child_status = child_status,
-                           .child_order = 100,
                            .rank = ranks,
                            .ranks = 2};
 }
@@ -65,10 +64,16 @@ static void killed_rank(void **state)
     (void)state;
     struct dv_end end = job(EXITED(9));
     ranks[1].lost_order = 1;
+    ranks[1].lost_round = 1;
     ranks[0].lost_order = 2;
+    ranks[0].lost_round = 2;
     dv_decide(&end, &d);
     assert_int_equal(d.verdict, DV_VERDICT_RECOVER);
     assert_string_equal(d.reason, "rank 1 was lost (mpiexec: exit status 9)");
+    ranks[0].lost_round = 1;
+    dv_decide(&end, &d);
+    assert_string_equal(d.reason, "2 ranks were lost (mpiexec: exit status 9)");
+    ranks[0].lost_round = 2;
     ranks[1].wait_known = true;
     ranks[1].wait_status = KILLED(SIGKILL);
     dv_decide(&end, &d);
@@ -92,7 +97,6 @@ static void mpiexec_killed(void **state)
 {
     (void)state;
     struct dv_end end = job(KILLED(SIGKILL));
-    end.child_order = 1;
     ranks[0].lost_order = 2;
     ranks[0].wait_known = true;
     ranks[0].wait_status = KILLED(SIGKILL);
@@ -133,6 +137,26 @@ static void silent_exit(void **state)
     dv_decide(&end, &d);
     assert_int_equal(d.verdict, DV_VERDICT_RECOVER);
     assert_string_equal(d.reason, "rank 0 was lost (mpiexec: exit status 9)");
+}
+
+/* Of ranks whose losses were seen at once, the one that was not killed as a consequence. */
+static void lost_at_once(void **state)
+{
+    (void)state;
+    struct dv_end end = job(EXITED(11));
+    ranks[0].lost_order = 1;
+    ranks[1].lost_order = 2;
+    ranks[0].lost_round = ranks[1].lost_round = 7;
+    ranks[0].wait_known = ranks[1].wait_known = true;
+    ranks[0].wait_status = KILLED(SIGKILL);
+    ranks[1].wait_status = KILLED(SIGSEGV);
+    dv_decide(&end, &d);
+    assert_int_equal(d.verdict, DV_VERDICT_RECOVER);
+    assert_string_equal(d.reason, "rank 1 was lost (killed by signal 11, Segmentation fault)");
+    /* Later, it is the consequence. */
+    ranks[1].lost_round = 8;
+    dv_decide(&end, &d);
+    assert_string_equal(d.reason, "rank 0 was lost (killed by signal 9, Killed)");
 }
 
 static void direct(void **state)
@@ -193,6 +217,7 @@ int main(void)
         cmocka_unit_test(mpiexec_killed),
         cmocka_unit_test(mpiexec_killed_at_the_end),
         cmocka_unit_test(silent_exit),
+        cmocka_unit_test(lost_at_once),
         cmocka_unit_test(direct),
         cmocka_unit_test(start_failure),
         cmocka_unit_test(hang),

@@ -84,8 +84,7 @@ static void steps_parked_ranks(void **state)
 static void recovers_a_rank(void **state)
 {
     STATUS(0, "$T $D run -n 2 --job J --interval 30ms -- $P iterations=60 die=1@40");
-    HAS("dejavu: rank 1 was lost (");
-    HAS("); restarting from epoch ");
+    HAS(" lost (killed by signal 9, Killed); restarting from epoch ");
     HAS("(restart 1 of at most 10)");
     HAS("rank 1 done 60 from ");
     HAS_NOT("rank 1 done 60 from 0");
