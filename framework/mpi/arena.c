@@ -1,8 +1,9 @@
 /* The MPI library's own memory: size classes over mapped chunks.
  *
- * The application's malloc cannot be used: a checkpoint may begin in a signal handler that interrupted it. Blocks come
- * in classes of 32, 48, 64, 96, 128 ... bytes (each power of two and one and a half times it) up to 64 KiB, kept in
- * free lists; larger ones are mapped and unmapped one by one. Callers remember sizes, so blocks have no headers. */
+ * The application's malloc cannot be used: a checkpoint may begin in a signal handler that
+ * interrupted it. Blocks come in classes of 32, 48, 64, 96, 128 ... bytes (each power of two and
+ * one and a half times it) up to 64 KiB, kept in free lists; larger ones are mapped and unmapped
+ * one by one. Callers remember sizes, so blocks have no headers. */
 #include "mpi/core.h"
 
 #include <string.h>

@@ -1,9 +1,11 @@
-/* Keyvals and attributes of communicators, datatypes and windows, all in the upper half: their values are the
- * application's pointers, their callbacks its functions, and no real object needs to know.
+/* Keyvals and attributes of communicators, datatypes and windows, all in the upper half: their
+ * values are the application's pointers, their callbacks its functions, and no real object needs to
+ * know.
  *
- * The libraries for Fortran and C++ set "proxies" that know how to call a callback in their language, and tell how a
- * value was given (pointer, address-sized or default integer), because a value read in another language than it was
- * written in is given as an address (MPI 4.0, 19.3.7). */
+ * The libraries for Fortran and C++ set "proxies" that know how to call a callback in their
+ * language, and tell how a value was given (pointer, address-sized or default integer), because a
+ * value read in another language than it was written in is given as an address (MPI 4.0, 19.3.7).
+ */
 #include "mpi/attributes.h"
 
 static uint64_t raw_handle(int handle)
@@ -14,16 +16,19 @@ static uint64_t raw_handle(int handle)
 /* ---- keyvals ---- */
 
 /* For values given as integers, C callbacks get the address of the value. */
-static int c_copy_proxy(MPI_Comm_copy_attr_function *function, int handle, int keyval, void *extra_state,
-                        enum dv_attribute_type type, void *value, void **copy, int *flag)
+static int c_copy_proxy(MPI_Comm_copy_attr_function *function, int handle, int keyval,
+                        void *extra_state, enum dv_attribute_type type, void *value, void **copy,
+                        int *flag)
 {
-    return function(handle, keyval, extra_state, type == DV_ATTRIBUTE_POINTER ? value : (void *)&value, copy, flag);
+    return function(handle, keyval, extra_state,
+                    type == DV_ATTRIBUTE_POINTER ? value : (void *)&value, copy, flag);
 }
 
 static int c_delete_proxy(MPI_Comm_delete_attr_function *function, int handle, int keyval,
                           enum dv_attribute_type type, void *value, void *extra_state)
 {
-    return function(handle, keyval, type == DV_ATTRIBUTE_POINTER ? value : (void *)&value, extra_state);
+    return function(handle, keyval, type == DV_ATTRIBUTE_POINTER ? value : (void *)&value,
+                    extra_state);
 }
 
 struct dv_keyval *dv_keyval_find(int keyval, enum dv_kind kind)
@@ -64,7 +69,8 @@ int dv_keyval_free(int *keyval, enum dv_kind kind)
     return MPI_SUCCESS;
 }
 
-DV_VISIBLE void MPII_Keyval_set_proxy(int keyval, dv_copy_proxy *copy_proxy, dv_delete_proxy *delete_proxy);
+DV_VISIBLE void MPII_Keyval_set_proxy(int keyval, dv_copy_proxy *copy_proxy,
+                                      dv_delete_proxy *delete_proxy);
 void MPII_Keyval_set_proxy(int keyval, dv_copy_proxy *copy_proxy, dv_delete_proxy *delete_proxy)
 {
     struct dv_keyval *object = (struct dv_keyval *)dv_object_find(keyval, DV_KIND_KEYVAL);
@@ -75,7 +81,8 @@ void MPII_Keyval_set_proxy(int keyval, dv_copy_proxy *copy_proxy, dv_delete_prox
 }
 
 /* MPI_DUP_FN, MPI_COMM_DUP_FN ...: the C macro names this function. */
-DV_VISIBLE int MPIR_Dup_fn(MPI_Comm comm, int keyval, void *extra_state, void *value, void *copy, int *flag);
+DV_VISIBLE int MPIR_Dup_fn(MPI_Comm comm, int keyval, void *extra_state, void *value, void *copy,
+                           int *flag);
 int MPIR_Dup_fn(MPI_Comm comm, int keyval, void *extra_state, void *value, void *copy, int *flag)
 {
     (void)comm, (void)keyval, (void)extra_state;
@@ -91,8 +98,8 @@ static int call_delete(int handle, const struct dv_attribute *attribute)
     const struct dv_keyval *keyval = attribute->keyval;
     if (keyval->delete == NULL)
         return MPI_SUCCESS;
-    return keyval->delete_proxy(keyval->delete, handle, keyval->object.handle, attribute->type, attribute->value,
-                                keyval->extra_state);
+    return keyval->delete_proxy(keyval->delete, handle, keyval->object.handle, attribute->type,
+                                attribute->value, keyval->extra_state);
 }
 
 static struct dv_attribute **find(struct dv_attribute **list, int keyval)
@@ -130,8 +137,8 @@ int dv_attributes_copy(int old_handle, const struct dv_attribute *from, struct d
         int flag = 0;
         if (keyval->copy == NULL)
             continue;
-        int rc = keyval->copy_proxy(keyval->copy, old_handle, keyval->object.handle, keyval->extra_state, from->type,
-                                    from->value, &value, &flag);
+        int rc = keyval->copy_proxy(keyval->copy, old_handle, keyval->object.handle,
+                                    keyval->extra_state, from->type, from->value, &value, &flag);
         if (rc != MPI_SUCCESS) {
             (void)dv_attributes_delete(old_handle, to);
             return rc;
@@ -157,8 +164,8 @@ int dv_attributes_delete(int handle, struct dv_attribute **list)
     return MPI_SUCCESS;
 }
 
-int dv_attribute_set(int handle, struct dv_attribute **list, enum dv_kind kind, int keyval, void *value,
-                     enum dv_attribute_type type)
+int dv_attribute_set(int handle, struct dv_attribute **list, enum dv_kind kind, int keyval,
+                     void *value, enum dv_attribute_type type)
 {
     struct dv_keyval *key = dv_keyval_find(keyval, kind);
     if (list == NULL)
@@ -178,8 +185,8 @@ int dv_attribute_set(int handle, struct dv_attribute **list, enum dv_kind kind, 
     return MPI_SUCCESS;
 }
 
-int dv_attribute_get(struct dv_attribute **list, enum dv_kind kind, int keyval, void *value, int *flag,
-                     enum dv_attribute_type type)
+int dv_attribute_get(struct dv_attribute **list, enum dv_kind kind, int keyval, void *value,
+                     int *flag, enum dv_attribute_type type)
 {
     if (value == NULL || flag == NULL)
         return MPI_ERR_ARG;
@@ -207,7 +214,8 @@ int dv_attribute_delete(int handle, struct dv_attribute **list, enum dv_kind kin
         return MPI_SUCCESS;
     int rc = call_delete(handle, *find(list, keyval));
     if (rc == MPI_SUCCESS) {
-        struct dv_attribute **link = find(list, keyval); /* the callback may have changed the list */
+        struct dv_attribute **link =
+            find(list, keyval); /* the callback may have changed the list */
         if (*link != NULL)
             unlink_attribute(link);
     }
@@ -220,13 +228,15 @@ int dv_attribute_delete(int handle, struct dv_attribute **list, enum dv_kind kin
 #define IS_BUILTIN(keyval) (((unsigned)(keyval) >> 30) == 1)
 static int builtin_copies[16];
 
-int dv_builtin_comm_attribute(MPI_Comm comm, int keyval, void *value, int *flag, enum dv_attribute_type type)
+int dv_builtin_comm_attribute(MPI_Comm comm, int keyval, void *value, int *flag,
+                              enum dv_attribute_type type)
 {
     int *real_value = NULL, slot = keyval & 0xf;
     int c_keyval = (slot & 1) != 0 ? keyval : keyval - 1;
     MPI_Comm real = dv_comm_real(comm);
-    int rc = DV_REAL(MPI_Comm_get_attr, real, c_keyval, value != NULL ? (void *)&real_value : NULL, flag);
-    if (rc != MPI_SUCCESS || !*flag)
+    int rc = DV_REAL(MPI_Comm_get_attr, real, c_keyval, value != NULL ? (void *)&real_value : NULL,
+                     flag);
+    if (rc != MPI_SUCCESS || !*flag || real_value == NULL)
         return rc;
     builtin_copies[slot] = *real_value;
     if (type == DV_ATTRIBUTE_POINTER)
@@ -242,14 +252,16 @@ bool dv_keyval_is_builtin(int keyval)
 }
 
 /* Windows': the base is the value itself, the others are addresses of numbers of two sizes. */
-int dv_builtin_win_attribute(MPI_Win win, int keyval, void *value, int *flag, enum dv_attribute_type type)
+int dv_builtin_win_attribute(MPI_Win win, int keyval, void *value, int *flag,
+                             enum dv_attribute_type type)
 {
     int c_keyval = (keyval & 1) != 0 ? keyval : keyval - 1;
     void *real_value = NULL;
-    int rc = DV_REAL(MPI_Win_get_attr, win, c_keyval, value != NULL ? (void *)&real_value : NULL, flag);
+    int rc =
+        DV_REAL(MPI_Win_get_attr, win, c_keyval, value != NULL ? (void *)&real_value : NULL, flag);
     if (rc != MPI_SUCCESS || !*flag)
         return rc;
-    if (c_keyval == MPI_WIN_BASE || type == DV_ATTRIBUTE_POINTER)
+    if (c_keyval == MPI_WIN_BASE || type == DV_ATTRIBUTE_POINTER || real_value == NULL)
         *(void **)value = real_value;
     else if (c_keyval == MPI_WIN_SIZE)
         *(MPI_Aint *)value = *(MPI_Aint *)real_value;

@@ -1,8 +1,9 @@
 /* Communicators as objects: entering and removing them, their names, their order.
  *
- * A communicator's name is equal on all members and different for all communicators that live at the same time: a hash
- * of its seed and of the MPI_COMM_WORLD ranks of its members in order. The seed comes from the creation: the parent's
- * name and how many communicators were made from the parent before (dv_comm_next_seed). */
+ * A communicator's name is equal on all members and different for all communicators that live at
+ * the same time: a hash of its seed and of the MPI_COMM_WORLD ranks of its members in order. The
+ * seed comes from the creation: the parent's name and how many communicators were made from the
+ * parent before (dv_comm_next_seed). */
 #include "mpi/objects.h"
 
 #include <string.h>
@@ -13,7 +14,8 @@ struct dv_comm *dv_world, *dv_self;
 static struct dv_comm **sorted;
 static size_t sorted_count, sorted_capacity;
 
-/* FNV-1a over 64-bit lanes would do for the bytes; the final mix makes all bits of the name depend on all of them. */
+/* FNV-1a over 64-bit lanes would do for the bytes; the final mix makes all bits of the name depend
+ * on all of them. */
 uint64_t dv_hash(uint64_t seed, const void *bytes, size_t length)
 {
     const unsigned char *byte = bytes;
@@ -219,7 +221,8 @@ struct dv_comm *dv_comm_enter_duplicate(MPI_Comm real, const struct dv_comm_orig
 
 MPI_Comm dv_comm_adopt(MPI_Comm real, struct dv_comm *parent, const char *how)
 {
-    struct dv_comm_origin origin = {.parent = parent, .call = how, .caller = __builtin_return_address(0)};
+    struct dv_comm_origin origin = {
+        .parent = parent, .call = how, .caller = __builtin_return_address(0)};
     origin.seed = dv_hash_text(dv_comm_next_seed(parent), how);
     if (real == MPI_COMM_NULL)
         return MPI_COMM_NULL;
@@ -230,7 +233,8 @@ MPI_Comm dv_comm_adopt(MPI_Comm real, struct dv_comm *parent, const char *how)
 static struct dv_comm *enter_predefined(MPI_Comm handle, const char *text, int own_rank)
 {
     struct dv_comm *comm = dv_arena_alloc(sizeof *comm);
-    struct dv_comm_origin origin = {.seed = dv_hash(dv_hash_text(0, text), &own_rank, sizeof own_rank)};
+    struct dv_comm_origin origin = {.seed =
+                                        dv_hash(dv_hash_text(0, text), &own_rank, sizeof own_rank)};
     comm->object.kind = DV_KIND_COMM;
     comm->object.handle = comm->object.real = handle;
     comm->object.references = 1;

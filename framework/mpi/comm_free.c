@@ -1,10 +1,11 @@
 /* MPI_Comm_free and MPI_Comm_disconnect.
  *
- * Freeing is a blocking, clocked collective here (an allreduce on the communicator), although in MPICH it is local: so
- * at any cut either all members have freed the communicator or none has, and all re-create the same ones after a
- * restore. The allreduce also tells whether some member still has operations pending on it, or could not free it
- * because an attribute's delete callback failed. Then the communicator lingers: all members keep it, real one
- * included, until a checkpoint's description finds that nobody needs it any more. */
+ * Freeing is a blocking, clocked collective here (an allreduce on the communicator), although in
+ * MPICH it is local: so at any cut either all members have freed the communicator or none has, and
+ * all re-create the same ones after a restore. The allreduce also tells whether some member still
+ * has operations pending on it, or could not free it because an attribute's delete callback failed.
+ * Then the communicator lingers: all members keep it, real one included, until a checkpoint's
+ * description finds that nobody needs it any more. */
 #include "mpi/export.h"
 #include "mpi/objects.h"
 
@@ -14,7 +15,8 @@ static int any_member(const struct dv_comm *comm, int flag, int *any)
     int rc = DV_REAL(MPI_Allreduce, &flag, any, 1, MPI_INT, MPI_MAX, comm->object.real);
     if (rc != MPI_SUCCESS || comm->remote_size == 0)
         return rc;
-    /* On an intercommunicator that was the other group's answer; the other group's answer to it is our own. */
+    /* On an intercommunicator that was the other group's answer; the other group's answer to it is
+     * our own. */
     int remote = *any, local = 0;
     rc = DV_REAL(MPI_Allreduce, &remote, &local, 1, MPI_INT, MPI_MAX, comm->object.real);
     *any = remote | local;
@@ -78,7 +80,8 @@ static int free_handle(MPI_Comm *handle, bool disconnect, const char *call)
     }
     if (rc != MPI_SUCCESS)
         return dv_error(comm, rc, call);
-    *handle = MPI_COMM_NULL;
+    if (handle != NULL)
+        *handle = MPI_COMM_NULL;
     return MPI_SUCCESS;
 }
 

@@ -1,8 +1,9 @@
 /* Communicator constructors.
  *
- * Each is a blocking collective on the parent (clocked), so at any cut either all members have made the communicator or
- * none has. MPI_Comm_create_group, which is collective over the group only, is followed by a barrier on what it made:
- * whoever has returned knows that all others have at least begun the call, and they cannot be stopped inside it. */
+ * Each is a blocking collective on the parent (clocked), so at any cut either all members have made
+ * the communicator or none has. MPI_Comm_create_group, which is collective over the group only, is
+ * followed by a barrier on what it made: whoever has returned knows that all others have at least
+ * begun the call, and they cannot be stopped inside it. */
 #include "mpi/export.h"
 #include "mpi/objects.h"
 
@@ -67,12 +68,13 @@ int PMPIX_Comm_shrink(MPI_Comm comm, MPI_Comm *newcomm)
 }
 DV_EXPORT(MPIX_Comm_shrink);
 
-/* ---- duplicates: attributes are copied first, as MPICH does; if a copy callback fails nothing is made ---- */
+/* ---- duplicates: attributes are copied first, as MPICH does; if a copy callback fails nothing is
+ * made ---- */
 
 static int duplicated(const struct dv_comm_origin *origin, int rc, MPI_Comm real,
                       struct dv_attribute *attributes, MPI_Comm *out)
 {
-    if (rc == MPI_SUCCESS) {
+    if (rc == MPI_SUCCESS && out != NULL) {
         struct dv_comm *comm = dv_comm_enter_duplicate(real, origin);
         comm->attributes = attributes;
         *out = comm->object.handle;
@@ -171,7 +173,8 @@ int PMPI_Comm_idup_with_info(MPI_Comm comm, MPI_Info info, MPI_Comm *newcomm, MP
 }
 DV_EXPORT(MPI_Comm_idup_with_info);
 
-/* ---- MPI_Comm_create_group: not counted on the parent, which other members may be using for something else ---- */
+/* ---- MPI_Comm_create_group: not counted on the parent, which other members may be using for
+ * something else ---- */
 
 /* How often each (parent, members, tag) was used; equal on all members of the group. */
 struct repeat {
@@ -219,8 +222,10 @@ int PMPI_Comm_create_group(MPI_Comm comm, MPI_Group group, int tag, MPI_Comm *ne
     struct dv_comm *parent = dv_comm_get(comm);
     MPI_Comm real_parent = dv_comm_real(comm), real = MPI_COMM_NULL;
     MPI_Group real_group = dv_group_real(group);
-    struct dv_comm_origin origin = {.parent = parent, .call = "MPI_Comm_create_group", .caller = CALLER};
-    int rc = DV_REAL(MPI_Comm_create_group, real_parent, real_group, tag, newcomm != NULL ? &real : NULL);
+    struct dv_comm_origin origin = {
+        .parent = parent, .call = "MPI_Comm_create_group", .caller = CALLER};
+    int rc = DV_REAL(MPI_Comm_create_group, real_parent, real_group, tag,
+                     newcomm != NULL ? &real : NULL);
     if (rc == MPI_SUCCESS && real != MPI_COMM_NULL) {
         origin.seed = group_seed(parent, real_group, tag);
         if (!parent->foreign)
@@ -232,7 +237,8 @@ int PMPI_Comm_create_group(MPI_Comm comm, MPI_Group group, int tag, MPI_Comm *ne
 }
 DV_EXPORT(MPI_Comm_create_group);
 
-/* ---- MPI_Intercomm_create: the two sides count on different parents and must come to one seed ---- */
+/* ---- MPI_Intercomm_create: the two sides count on different parents and must come to one seed
+ * ---- */
 
 /* Has the remote group members who know nothing of DejaVu (spawned, connected)? */
 static bool remote_is_outside(MPI_Comm inter)
@@ -263,8 +269,8 @@ static int common_seed(MPI_Comm inter, uint64_t own, uint64_t *seed)
     return rc;
 }
 
-int PMPI_Intercomm_create(MPI_Comm local_comm, int local_leader, MPI_Comm peer_comm, int remote_leader,
-                          int tag, MPI_Comm *newintercomm)
+int PMPI_Intercomm_create(MPI_Comm local_comm, int local_leader, MPI_Comm peer_comm,
+                          int remote_leader, int tag, MPI_Comm *newintercomm)
 {
     dv_mpi_enter("MPI_Intercomm_create");
     struct dv_comm *local = dv_comm_get(local_comm);

@@ -76,7 +76,8 @@ int PMPI_Comm_compare(MPI_Comm comm1, MPI_Comm comm2, int *result)
 }
 DV_EXPORT(MPI_Comm_compare);
 
-/* The real communicator has the name too, for debuggers and tools; ours is there to name it again after a restore. */
+/* The real communicator has the name too, for debuggers and tools; ours is there to name it again
+ * after a restore. */
 int PMPI_Comm_set_name(MPI_Comm comm, const char *comm_name)
 {
     dv_mpi_enter("MPI_Comm_set_name");
@@ -98,7 +99,8 @@ int PMPI_Comm_get_name(MPI_Comm comm, char *comm_name, int *resultlen)
     dv_mpi_enter("MPI_Comm_get_name");
     struct dv_comm *object = dv_comm_get(comm);
     MPI_Comm real = dv_comm_real_of(object, comm);
-    int rc = dv_error(object, DV_REAL(MPI_Comm_get_name, real, comm_name, resultlen), "MPI_Comm_get_name");
+    int rc = dv_error(object, DV_REAL(MPI_Comm_get_name, real, comm_name, resultlen),
+                      "MPI_Comm_get_name");
     dv_mpi_exit();
     return rc;
 }

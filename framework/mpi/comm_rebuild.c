@@ -1,8 +1,9 @@
 /* Describing communicators before a capture and making them again after a restore.
  *
- * All ranks go through the same communicators in the same order (sorted by name), each collective over its members
- * only, so the order is free of cycles. Everything is made from MPI_COMM_WORLD: groups of world ranks,
- * MPI_Comm_create_group, then the topology; intercommunicators from their local halves. */
+ * All ranks go through the same communicators in the same order (sorted by name), each collective
+ * over its members only, so the order is free of cycles. Everything is made from MPI_COMM_WORLD:
+ * groups of world ranks, MPI_Comm_create_group, then the topology; intercommunicators from their
+ * local halves. */
 #include "mpi/objects.h"
 
 #include <string.h>
@@ -68,7 +69,8 @@ static int gather_needed(int own_count, const uint64_t *own, uint64_t **names, i
     *names = dv_arena_alloc((size_t)*count * sizeof(uint64_t));
     uint64_t *out = *names;
     if (rc == MPI_SUCCESS)
-        rc = DV_REAL(MPI_Allgatherv, own, own_count, MPI_UINT64_T, out, counts, starts, MPI_UINT64_T, MPI_COMM_WORLD);
+        rc = DV_REAL(MPI_Allgatherv, own, own_count, MPI_UINT64_T, out, counts, starts,
+                     MPI_UINT64_T, MPI_COMM_WORLD);
     dv_arena_free(counts, bytes);
     dv_arena_free(starts, bytes);
     return rc;
@@ -155,7 +157,8 @@ static int make_inter(const struct dv_comm *comm, int tag, MPI_Comm *real)
     int rc = make_intra(comm, tag, &local);
     if (rc != MPI_SUCCESS)
         return rc;
-    rc = DV_REAL(MPI_Intercomm_create, local, 0, MPI_COMM_WORLD, comm->remote_world_ranks[0], tag, real);
+    rc = DV_REAL(MPI_Intercomm_create, local, 0, MPI_COMM_WORLD, comm->remote_world_ranks[0], tag,
+                 real);
     DV_REAL(MPI_Comm_free, &local);
     return rc;
 }

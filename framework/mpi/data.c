@@ -1,5 +1,5 @@
-/* The data symbols of libmpich.so.12, with the values that the real library gives them, and the functions that it
- * exports beside MPI's. */
+/* The data symbols of libmpich.so.12, with the values that the real library gives them, and the
+ * functions that it exports beside MPI's. */
 #include "mpi/export.h"
 #include "mpi/objects.h"
 
@@ -12,13 +12,16 @@ DV_VISIBLE MPI_F08_status *MPI_F08_STATUSES_IGNORE = MPIR_F08_MPI_STATUSES_IGNOR
 DV_VISIBLE int MPIR_F08_MPI_IN_PLACE;
 DV_VISIBLE int MPIR_F08_MPI_BOTTOM;
 
-/* Addresses that stand for something; the lower half has its own (dv_weights_real, dv_pvar_real). */
+/* Addresses that stand for something; the lower half has its own (dv_weights_real, dv_pvar_real).
+ */
 static int unweighted, weights_empty;
 static char all_handles;
 DV_VISIBLE int *const MPI_UNWEIGHTED = &unweighted;
 DV_VISIBLE int *const MPI_WEIGHTS_EMPTY = &weights_empty;
-DV_VISIBLE struct MPIR_T_pvar_handle_s *const MPI_T_PVAR_ALL_HANDLES = (struct MPIR_T_pvar_handle_s *)&all_handles;
-extern DV_VISIBLE int *MPIR_C_MPI_UNWEIGHTED, *MPIR_C_MPI_WEIGHTS_EMPTY; /* for mpi_f08; set at initialization */
+DV_VISIBLE struct MPIR_T_pvar_handle_s *const MPI_T_PVAR_ALL_HANDLES =
+    (struct MPIR_T_pvar_handle_s *)&all_handles;
+extern DV_VISIBLE int *MPIR_C_MPI_UNWEIGHTED,
+    *MPIR_C_MPI_WEIGHTS_EMPTY; /* for mpi_f08; set at initialization */
 int *MPIR_C_MPI_UNWEIGHTED, *MPIR_C_MPI_WEIGHTS_EMPTY;
 
 void dv_data_start(void)
@@ -52,14 +55,15 @@ int QMPI_Register_tool_storage(int tool_id, void *tool_storage)
     return QMPI_UNSUPPORTED;
 }
 
-int QMPI_Register_function(int tool_id, enum QMPI_Functions_enum function_enum, void (*function_ptr)(void))
+int QMPI_Register_function(int tool_id, enum QMPI_Functions_enum function_enum,
+                           void (*function_ptr)(void))
 {
     (void)tool_id, (void)function_enum, (void)function_ptr;
     return QMPI_UNSUPPORTED;
 }
 
-int QMPI_Get_function(int calling_tool_id, enum QMPI_Functions_enum function_enum, void (**function_ptr)(void),
-                      int *next_tool_id)
+int QMPI_Get_function(int calling_tool_id, enum QMPI_Functions_enum function_enum,
+                      void (**function_ptr)(void), int *next_tool_id)
 {
     (void)calling_tool_id, (void)function_enum, (void)function_ptr, (void)next_tool_id;
     return QMPI_UNSUPPORTED;
@@ -77,10 +81,12 @@ int QMPI_Get_calling_address(QMPI_Context context, void **address)
     return QMPI_UNSUPPORTED;
 }
 
-/* ---- internals that MPICH exports by accident; nothing outside it can have the pointers that two of them take ---- */
+/* ---- internals that MPICH exports by accident; nothing outside it can have the pointers that two
+ * of them take ---- */
 
-DV_VISIBLE int MPIR_Err_create_code(int lastcode, int fatal, const char function[], int line, int error_class,
-                                    const char generic_msg[], const char specific_msg[], ...);
+DV_VISIBLE int MPIR_Err_create_code(int lastcode, int fatal, const char function[], int line,
+                                    int error_class, const char generic_msg[],
+                                    const char specific_msg[], ...);
 int MPIR_Err_create_code(int lastcode, int fatal, const char function[], int line, int error_class,
                          const char generic_msg[], const char specific_msg[], ...)
 {

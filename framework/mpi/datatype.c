@@ -1,6 +1,7 @@
-/* Datatypes as objects. Constructors are generated wrappers (dv_datatype_adopt); what a type is made of is asked from
- * the real library when a capture needs it (datatype_recipe.c). The real type lives as long as the object, so a pending
- * operation can still be posted again with a type that the application has freed. */
+/* Datatypes as objects. Constructors are generated wrappers (dv_datatype_adopt); what a type is
+ * made of is asked from the real library when a capture needs it (datatype_recipe.c). The real type
+ * lives as long as the object, so a pending operation can still be posted again with a type that
+ * the application has freed. */
 #include "mpi/export.h"
 #include "mpi/objects.h"
 
@@ -10,7 +11,8 @@
 static bool is_predefined(MPI_Datatype type)
 {
     return type == MPI_DATATYPE_NULL || ((unsigned)type >> 30) == 1 ||
-           ((unsigned)type >= (unsigned)MPI_FLOAT_INT && (unsigned)type <= (unsigned)MPI_LONG_DOUBLE_INT);
+           ((unsigned)type >= (unsigned)MPI_FLOAT_INT &&
+            (unsigned)type <= (unsigned)MPI_LONG_DOUBLE_INT);
 }
 
 static struct dv_datatype *enter(MPI_Datatype real)
@@ -27,14 +29,16 @@ MPI_Datatype dv_datatype_adopt(MPI_Datatype real)
 
 MPI_Datatype dv_datatype_virtual(MPI_Datatype real)
 {
-    static struct dv_datatype *last; /* callbacks of one reduction ask for one type again and again */
+    static struct dv_datatype
+        *last; /* callbacks of one reduction ask for one type again and again */
     if (is_predefined(real))
         return real;
     struct dv_datatype *type = last;
     if (type == NULL || type != dv_datatype_get(type->object.handle) || type->object.real != real)
         type = (struct dv_datatype *)dv_object_find_real(DV_KIND_DATATYPE, real);
     last = type;
-    return type != NULL ? type->object.handle : real; /* the library's own: a real handle passes unchanged */
+    return type != NULL ? type->object.handle
+                        : real; /* the library's own: a real handle passes unchanged */
 }
 
 MPI_Datatype *dv_datatypes_real(const MPI_Datatype *types, size_t n)
@@ -111,7 +115,7 @@ int PMPI_Type_commit(MPI_Datatype *datatype)
     dv_mpi_enter("MPI_Type_commit");
     MPI_Datatype real = datatype != NULL ? dv_datatype_real(*datatype) : MPI_DATATYPE_NULL;
     int rc = DV_REAL(MPI_Type_commit, datatype != NULL ? &real : NULL);
-    if (rc == MPI_SUCCESS) {
+    if (rc == MPI_SUCCESS && datatype != NULL) {
         struct dv_datatype *type = dv_datatype_get(*datatype);
         if (type != NULL)
             type->committed = true;
@@ -229,9 +233,9 @@ static void adopt_components(MPI_Datatype real, MPI_Datatype types[])
         types[i] = adopt_component(types[i]);
 }
 
-int PMPI_Type_get_contents(MPI_Datatype datatype, int max_integers, int max_addresses, int max_datatypes,
-                           int array_of_integers[], MPI_Aint array_of_addresses[],
-                           MPI_Datatype array_of_datatypes[])
+int PMPI_Type_get_contents(MPI_Datatype datatype, int max_integers, int max_addresses,
+                           int max_datatypes, int array_of_integers[],
+                           MPI_Aint array_of_addresses[], MPI_Datatype array_of_datatypes[])
 {
     dv_mpi_enter("MPI_Type_get_contents");
     MPI_Datatype real = dv_datatype_real(datatype);
@@ -246,9 +250,9 @@ int PMPI_Type_get_contents(MPI_Datatype datatype, int max_integers, int max_addr
 DV_EXPORT(MPI_Type_get_contents);
 
 int PMPI_Type_get_contents_c(MPI_Datatype datatype, MPI_Count max_integers, MPI_Count max_addresses,
-                             MPI_Count max_large_counts, MPI_Count max_datatypes, int array_of_integers[],
-                             MPI_Aint array_of_addresses[], MPI_Count array_of_large_counts[],
-                             MPI_Datatype array_of_datatypes[])
+                             MPI_Count max_large_counts, MPI_Count max_datatypes,
+                             int array_of_integers[], MPI_Aint array_of_addresses[],
+                             MPI_Count array_of_large_counts[], MPI_Datatype array_of_datatypes[])
 {
     dv_mpi_enter("MPI_Type_get_contents_c");
     MPI_Datatype real = dv_datatype_real(datatype);
@@ -330,8 +334,9 @@ enum dv_status dv_datatypes_describe(char *why, size_t why_bytes)
     uint32_t index = 0;
     struct dv_datatype *type;
     while ((type = (struct dv_datatype *)dv_object_next(DV_KIND_DATATYPE, &index)) != NULL) {
-        int rc = type->recipe != NULL ? MPI_SUCCESS
-                                      : dv_recipe_read(type->object.real, &type->recipe, &type->recipe_words);
+        int rc = type->recipe != NULL
+                     ? MPI_SUCCESS
+                     : dv_recipe_read(type->object.real, &type->recipe, &type->recipe_words);
         if (rc != MPI_SUCCESS)
             return dv_refuse_mpi(why, why_bytes, "describing a datatype", rc);
     }
@@ -355,7 +360,8 @@ enum dv_status dv_datatypes_rebuild(char *why, size_t why_bytes)
     uint32_t index = 0;
     struct dv_datatype *type;
     int rc = MPI_SUCCESS;
-    while (rc == MPI_SUCCESS && (type = (struct dv_datatype *)dv_object_next(DV_KIND_DATATYPE, &index)) != NULL)
+    while (rc == MPI_SUCCESS &&
+           (type = (struct dv_datatype *)dv_object_next(DV_KIND_DATATYPE, &index)) != NULL)
         rc = make_again(type);
     for (struct predefined *p = predefined_types; p != NULL && rc == MPI_SUCCESS; p = p->next) {
         if (p->name[0] != '\0')

@@ -2,10 +2,12 @@
  *
  *      recipe     = predefined | made
  *      predefined = { MPI_COMBINER_NAMED, handle }
- *      made       = { combiner, ni, na, nc, nd,  ni ints (padded), na addresses, nc counts,  nd recipes }
+ *      made       = { combiner, ni, na, nc, nd,  ni ints (padded), na addresses, nc counts,  nd
+ * recipes }
  *
- * ni, na, nc and nd are what MPI_Type_get_envelope_c says: the numbers of integers, addresses, large counts and component
- * types; nc is 0 unless the type was made by a large-count constructor, and then it is made by one again. */
+ * ni, na, nc and nd are what MPI_Type_get_envelope_c says: the numbers of integers, addresses,
+ * large counts and component types; nc is 0 unless the type was made by a large-count constructor,
+ * and then it is made by one again. */
 #include "mpi/objects.h"
 
 #include <string.h>
@@ -60,7 +62,8 @@ static int read_components(const MPI_Datatype *types, MPI_Count n, uint64_t **re
         if (rc == MPI_SUCCESS)
             rc = read_any(type, recipe, words);
         /* MPI_Type_get_contents gave references to derived types. */
-        DV_REAL(MPI_Type_get_envelope_c, type, &s.integers, &s.addresses, &s.counts, &s.types, &s.combiner);
+        DV_REAL(MPI_Type_get_envelope_c, type, &s.integers, &s.addresses, &s.counts, &s.types,
+                &s.combiner);
         if (!is_kept_by_library(s.combiner))
             DV_REAL(MPI_Type_free, &type);
     }
@@ -81,8 +84,8 @@ static int read_made(MPI_Datatype real, const struct shape *s, uint64_t **recipe
     MPI_Count *counts = (MPI_Count *)(addresses + s->addresses);
     size_t bytes = (size_t)s->types * sizeof(MPI_Datatype);
     MPI_Datatype *types = dv_arena_alloc(bytes);
-    int rc = DV_REAL(MPI_Type_get_contents_c, real, s->integers, s->addresses, s->counts, s->types, integers,
-                     addresses, counts, types);
+    int rc = DV_REAL(MPI_Type_get_contents_c, real, s->integers, s->addresses, s->counts, s->types,
+                     integers, addresses, counts, types);
     if (rc == MPI_SUCCESS)
         rc = read_components(types, s->types, recipe, words);
     dv_arena_free(types, bytes);
@@ -92,10 +95,12 @@ static int read_made(MPI_Datatype real, const struct shape *s, uint64_t **recipe
 static int read_any(MPI_Datatype real, uint64_t **recipe, size_t *words)
 {
     struct shape s;
-    int rc = DV_REAL(MPI_Type_get_envelope_c, real, &s.integers, &s.addresses, &s.counts, &s.types, &s.combiner);
+    int rc = DV_REAL(MPI_Type_get_envelope_c, real, &s.integers, &s.addresses, &s.counts, &s.types,
+                     &s.combiner);
     if (rc != MPI_SUCCESS)
         return rc;
-    return s.combiner == MPI_COMBINER_NAMED ? read_named(real, recipe, words) : read_made(real, &s, recipe, words);
+    return s.combiner == MPI_COMBINER_NAMED ? read_named(real, recipe, words)
+                                            : read_made(real, &s, recipe, words);
 }
 
 int dv_recipe_read(MPI_Datatype real, uint64_t **recipe, size_t *words)
@@ -127,6 +132,7 @@ static int make_small(const struct contents *x, MPI_Datatype *out)
     const int *i = x->i;
     const MPI_Aint *a = x->a;
     int n = x->shape.integers > 0 ? i[0] : 0;
+    ptrdiff_t d = n; /* as an offset */
     MPI_Datatype t = x->shape.types > 0 ? x->types[0] : MPI_DATATYPE_NULL;
 
     switch (x->shape.combiner) {
@@ -138,7 +144,8 @@ static int make_small(const struct contents *x, MPI_Datatype *out)
         return DV_REAL(MPI_Type_vector, n, i[1], i[2], t, out);
     case MPI_COMBINER_HVECTOR:
     case MPI_COMBINER_HVECTOR_INTEGER:
-        return DV_REAL(MPI_Type_create_hvector, n, i[1], x->shape.addresses > 0 ? a[0] : i[2], t, out);
+        return DV_REAL(MPI_Type_create_hvector, n, i[1], x->shape.addresses > 0 ? a[0] : i[2], t,
+                       out);
     case MPI_COMBINER_INDEXED:
         return DV_REAL(MPI_Type_indexed, n, i + 1, i + 1 + n, t, out);
     case MPI_COMBINER_HINDEXED:
@@ -150,11 +157,13 @@ static int make_small(const struct contents *x, MPI_Datatype *out)
     case MPI_COMBINER_STRUCT:
         return DV_REAL(MPI_Type_create_struct, n, i + 1, a, x->types, out);
     case MPI_COMBINER_SUBARRAY:
-        return DV_REAL(MPI_Type_create_subarray, n, i + 1, i + 1 + n, i + 1 + 2 * n, i[1 + 3 * n], t, out);
+        return DV_REAL(MPI_Type_create_subarray, n, i + 1, i + 1 + n, i + 1 + 2 * d, i[1 + 3 * d],
+                       t, out);
     case MPI_COMBINER_DARRAY:
         n = i[2];
-        return DV_REAL(MPI_Type_create_darray, i[0], i[1], n, i + 3, i + 3 + n, i + 3 + 2 * n, i + 3 + 3 * n,
-                       i[3 + 4 * n], t, out);
+        d = n;
+        return DV_REAL(MPI_Type_create_darray, i[0], i[1], n, i + 3, i + 3 + n, i + 3 + 2 * d,
+                       i + 3 + 3 * d, i[3 + 4 * d], t, out);
     case MPI_COMBINER_RESIZED:
         return DV_REAL(MPI_Type_create_resized, t, a[0], a[1], out);
     case MPI_COMBINER_F90_REAL:
@@ -174,6 +183,7 @@ static int make_large(const struct contents *x, MPI_Datatype *out)
     const MPI_Count *c = x->c, n = c[0];
     MPI_Datatype t = x->types[0];
     int dims;
+    ptrdiff_t d;
 
     switch (x->shape.combiner) {
     case MPI_COMBINER_CONTIGUOUS:
@@ -193,12 +203,12 @@ static int make_large(const struct contents *x, MPI_Datatype *out)
     case MPI_COMBINER_STRUCT:
         return DV_REAL(MPI_Type_create_struct_c, n, c + 1, c + 1 + n, x->types, out);
     case MPI_COMBINER_SUBARRAY:
-        dims = i[0];
-        return DV_REAL(MPI_Type_create_subarray_c, dims, c, c + dims, c + 2 * dims, i[1], t, out);
+        d = dims = i[0];
+        return DV_REAL(MPI_Type_create_subarray_c, dims, c, c + dims, c + 2 * d, i[1], t, out);
     case MPI_COMBINER_DARRAY:
-        dims = i[2];
-        return DV_REAL(MPI_Type_create_darray_c, i[0], i[1], dims, c, i + 3, i + 3 + dims, i + 3 + 2 * dims,
-                       i[3 + 3 * dims], t, out);
+        d = dims = i[2];
+        return DV_REAL(MPI_Type_create_darray_c, i[0], i[1], dims, c, i + 3, i + 3 + dims,
+                       i + 3 + 2 * d, i[3 + 3 * d], t, out);
     case MPI_COMBINER_RESIZED:
         return DV_REAL(MPI_Type_create_resized_c, t, c[0], c[1], out);
     default:
@@ -207,7 +217,8 @@ static int make_large(const struct contents *x, MPI_Datatype *out)
 }
 
 /* Make the type at `recipe`; *rest is where the next one begins. */
-static int write_any(const uint64_t *recipe, const uint64_t **rest, int *combiner, MPI_Datatype *out)
+static int write_any(const uint64_t *recipe, const uint64_t **rest, int *combiner,
+                     MPI_Datatype *out)
 {
     *combiner = (int)recipe[0];
     if (*combiner == MPI_COMBINER_NAMED) {

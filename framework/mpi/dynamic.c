@@ -1,5 +1,5 @@
-/* Processes that know nothing of DejaVu: spawned, connected, and the sessions model. All of it passes through, and makes
- * checkpoints impossible while it lasts. */
+/* Processes that know nothing of DejaVu: spawned, connected, and the sessions model. All of it
+ * passes through, and makes checkpoints impossible while it lasts. */
 #include "mpi/export.h"
 #include "mpi/objects.h"
 
@@ -12,8 +12,8 @@ static struct dv_comm_origin outside(struct dv_comm *parent, const char *call, c
     return origin;
 }
 
-int PMPI_Comm_spawn(const char *command, char *argv[], int maxprocs, MPI_Info info, int root, MPI_Comm comm,
-                    MPI_Comm *intercomm, int array_of_errcodes[])
+int PMPI_Comm_spawn(const char *command, char *argv[], int maxprocs, MPI_Info info, int root,
+                    MPI_Comm comm, MPI_Comm *intercomm, int array_of_errcodes[])
 {
     dv_mpi_enter("MPI_Comm_spawn");
     MPI_Comm real_parent = dv_comm_real(comm), real = MPI_COMM_NULL;
@@ -28,20 +28,23 @@ int PMPI_Comm_spawn(const char *command, char *argv[], int maxprocs, MPI_Info in
 DV_EXPORT(MPI_Comm_spawn);
 
 int PMPI_Comm_spawn_multiple(int count, char *array_of_commands[], char **array_of_argv[],
-                             const int array_of_maxprocs[], const MPI_Info array_of_info[], int root, MPI_Comm comm,
-                             MPI_Comm *intercomm, int array_of_errcodes[])
+                             const int array_of_maxprocs[], const MPI_Info array_of_info[],
+                             int root, MPI_Comm comm, MPI_Comm *intercomm, int array_of_errcodes[])
 {
     dv_mpi_enter("MPI_Comm_spawn_multiple");
     struct dv_comm *parent = dv_comm_get(comm);
     MPI_Comm real_parent = dv_comm_real(comm), real = MPI_COMM_NULL;
     struct dv_comm_origin origin = outside(parent, "MPI_Comm_spawn_multiple", CALLER);
     /* The arrays are significant at the root only. */
-    size_t n = parent != NULL && parent->rank == root && count > 0 && array_of_info != NULL ? (size_t)count : 0;
+    size_t n = parent != NULL && parent->rank == root && count > 0 && array_of_info != NULL
+                   ? (size_t)count
+                   : 0;
     MPI_Info *infos = n > 0 ? dv_arena_alloc(n * sizeof *infos) : NULL;
     for (size_t i = 0; i < n; i++)
         infos[i] = dv_info_real(array_of_info[i]);
-    int rc = DV_REAL(MPI_Comm_spawn_multiple, count, array_of_commands, array_of_argv, array_of_maxprocs, infos, root,
-                     real_parent, intercomm != NULL ? &real : NULL, array_of_errcodes);
+    int rc =
+        DV_REAL(MPI_Comm_spawn_multiple, count, array_of_commands, array_of_argv, array_of_maxprocs,
+                infos, root, real_parent, intercomm != NULL ? &real : NULL, array_of_errcodes);
     dv_arena_free(infos, n * sizeof *infos);
     rc = dv_comm_made(&origin, rc, real, intercomm);
     dv_mpi_exit();
@@ -49,26 +52,30 @@ int PMPI_Comm_spawn_multiple(int count, char *array_of_commands[], char **array_
 }
 DV_EXPORT(MPI_Comm_spawn_multiple);
 
-int PMPI_Comm_accept(const char *port_name, MPI_Info info, int root, MPI_Comm comm, MPI_Comm *newcomm)
+int PMPI_Comm_accept(const char *port_name, MPI_Info info, int root, MPI_Comm comm,
+                     MPI_Comm *newcomm)
 {
     dv_mpi_enter("MPI_Comm_accept");
     MPI_Comm real_parent = dv_comm_real(comm), real = MPI_COMM_NULL;
     MPI_Info real_info = dv_info_real(info);
     struct dv_comm_origin origin = outside(dv_comm_get(comm), "MPI_Comm_accept", CALLER);
-    int rc = DV_REAL(MPI_Comm_accept, port_name, real_info, root, real_parent, newcomm != NULL ? &real : NULL);
+    int rc = DV_REAL(MPI_Comm_accept, port_name, real_info, root, real_parent,
+                     newcomm != NULL ? &real : NULL);
     rc = dv_comm_made(&origin, rc, real, newcomm);
     dv_mpi_exit();
     return rc;
 }
 DV_EXPORT(MPI_Comm_accept);
 
-int PMPI_Comm_connect(const char *port_name, MPI_Info info, int root, MPI_Comm comm, MPI_Comm *newcomm)
+int PMPI_Comm_connect(const char *port_name, MPI_Info info, int root, MPI_Comm comm,
+                      MPI_Comm *newcomm)
 {
     dv_mpi_enter("MPI_Comm_connect");
     MPI_Comm real_parent = dv_comm_real(comm), real = MPI_COMM_NULL;
     MPI_Info real_info = dv_info_real(info);
     struct dv_comm_origin origin = outside(dv_comm_get(comm), "MPI_Comm_connect", CALLER);
-    int rc = DV_REAL(MPI_Comm_connect, port_name, real_info, root, real_parent, newcomm != NULL ? &real : NULL);
+    int rc = DV_REAL(MPI_Comm_connect, port_name, real_info, root, real_parent,
+                     newcomm != NULL ? &real : NULL);
     rc = dv_comm_made(&origin, rc, real, newcomm);
     dv_mpi_exit();
     return rc;
@@ -78,7 +85,8 @@ DV_EXPORT(MPI_Comm_connect);
 /* No parent: two processes with a socket between them. */
 static struct dv_comm_origin alone(const char *call, const char *text, const void *caller)
 {
-    struct dv_comm_origin origin = {.seed = dv_hash_text(dv_hash_text(0, call), text), .outside = true};
+    struct dv_comm_origin origin = {.seed = dv_hash_text(dv_hash_text(0, call), text),
+                                    .outside = true};
     origin.call = call;
     origin.caller = caller;
     return origin;
@@ -175,7 +183,8 @@ int PMPI_Lookup_name(const char *service_name, MPI_Info info, char *port_name)
 {
     dv_mpi_enter("MPI_Lookup_name");
     MPI_Info real_info = dv_info_real(info);
-    int rc = dv_error(NULL, DV_REAL(MPI_Lookup_name, service_name, real_info, port_name), "MPI_Lookup_name");
+    int rc = dv_error(NULL, DV_REAL(MPI_Lookup_name, service_name, real_info, port_name),
+                      "MPI_Lookup_name");
     dv_mpi_exit();
     return rc;
 }
@@ -189,7 +198,8 @@ int PMPI_Session_init(MPI_Info info, MPI_Errhandler errhandler, MPI_Session *ses
     MPI_Info real_info = dv_info_real(info);
     int rc = DV_REAL(MPI_Session_init, real_info, MPI_ERRORS_RETURN, session);
     if (rc == MPI_SUCCESS) {
-        dv_foreign_created(DV_ERRHANDLER_SESSION, (uint32_t)*session, errhandler, "MPI_Session_init", CALLER);
+        dv_foreign_created(DV_ERRHANDLER_SESSION, (uint32_t)*session, errhandler,
+                           "MPI_Session_init", CALLER);
         dv_data_start();
     } else if (errhandler != MPI_ERRORS_RETURN) {
         rc = dv_error(NULL, rc, "MPI_Session_init");
@@ -213,8 +223,8 @@ int PMPI_Session_finalize(MPI_Session *session)
 DV_EXPORT(MPI_Session_finalize);
 
 /* The new communicator's error handler is an argument here. */
-static int made_with(const struct dv_comm_origin *origin, int rc, MPI_Comm real, MPI_Errhandler errhandler,
-                     MPI_Comm *out)
+static int made_with(const struct dv_comm_origin *origin, int rc, MPI_Comm real,
+                     MPI_Errhandler errhandler, MPI_Comm *out)
 {
     rc = dv_comm_made(origin, rc, real, out);
     struct dv_comm *comm = rc == MPI_SUCCESS ? dv_comm_get(*out) : NULL;
@@ -226,24 +236,26 @@ static int made_with(const struct dv_comm_origin *origin, int rc, MPI_Comm real,
     return rc;
 }
 
-int PMPI_Comm_create_from_group(MPI_Group group, const char *stringtag, MPI_Info info, MPI_Errhandler errhandler,
-                                MPI_Comm *newcomm)
+int PMPI_Comm_create_from_group(MPI_Group group, const char *stringtag, MPI_Info info,
+                                MPI_Errhandler errhandler, MPI_Comm *newcomm)
 {
     dv_mpi_enter("MPI_Comm_create_from_group");
     MPI_Group real_group = dv_group_real(group);
     MPI_Info real_info = dv_info_real(info);
     MPI_Comm real = MPI_COMM_NULL;
-    struct dv_comm_origin origin = alone("MPI_Comm_create_from_group", stringtag != NULL ? stringtag : "", CALLER);
-    int rc = DV_REAL(MPI_Comm_create_from_group, real_group, stringtag, real_info, MPI_ERRORS_RETURN,
-                     newcomm != NULL ? &real : NULL);
+    struct dv_comm_origin origin =
+        alone("MPI_Comm_create_from_group", stringtag != NULL ? stringtag : "", CALLER);
+    int rc = DV_REAL(MPI_Comm_create_from_group, real_group, stringtag, real_info,
+                     MPI_ERRORS_RETURN, newcomm != NULL ? &real : NULL);
     rc = made_with(&origin, rc, real, errhandler, newcomm);
     dv_mpi_exit();
     return rc;
 }
 DV_EXPORT(MPI_Comm_create_from_group);
 
-int PMPI_Intercomm_create_from_groups(MPI_Group local_group, int local_leader, MPI_Group remote_group,
-                                      int remote_leader, const char *stringtag, MPI_Info info,
+int PMPI_Intercomm_create_from_groups(MPI_Group local_group, int local_leader,
+                                      MPI_Group remote_group, int remote_leader,
+                                      const char *stringtag, MPI_Info info,
                                       MPI_Errhandler errhandler, MPI_Comm *newintercomm)
 {
     dv_mpi_enter("MPI_Intercomm_create_from_groups");
@@ -252,8 +264,9 @@ int PMPI_Intercomm_create_from_groups(MPI_Group local_group, int local_leader, M
     MPI_Comm real = MPI_COMM_NULL;
     struct dv_comm_origin origin =
         alone("MPI_Intercomm_create_from_groups", stringtag != NULL ? stringtag : "", CALLER);
-    int rc = DV_REAL(MPI_Intercomm_create_from_groups, real_local, local_leader, real_remote, remote_leader, stringtag,
-                     real_info, MPI_ERRORS_RETURN, newintercomm != NULL ? &real : NULL);
+    int rc = DV_REAL(MPI_Intercomm_create_from_groups, real_local, local_leader, real_remote,
+                     remote_leader, stringtag, real_info, MPI_ERRORS_RETURN,
+                     newintercomm != NULL ? &real : NULL);
     rc = made_with(&origin, rc, real, errhandler, newintercomm);
     dv_mpi_exit();
     return rc;

@@ -1,5 +1,5 @@
-/* Error classes, codes and texts that the application adds: the real library numbers them in the order in which they
- * are added, so what was done is remembered and done again after a restore. */
+/* Error classes, codes and texts that the application adds: the real library numbers them in the
+ * order in which they are added, so what was done is remembered and done again after a restore. */
 #include "mpi/export.h"
 #include "mpi/objects.h"
 
@@ -116,7 +116,8 @@ enum dv_status dv_errcodes_rebuild(char *why, size_t why_bytes)
         if (rc != MPI_SUCCESS)
             return dv_refuse_mpi(why, why_bytes, "adding an error code again", rc);
         if (result != step->result) {
-            dv_text_add(why, why_bytes, "the MPI library of this restart numbers added error codes differently");
+            dv_text_add(why, why_bytes,
+                        "the MPI library of this restart numbers added error codes differently");
             return DV_ERR_REFUSED;
         }
     }

@@ -1,5 +1,6 @@
-/* Error handlers, all in the upper half: real objects have MPI_ERRORS_RETURN, and dv_error does what the application
- * asked for. A fatal error is given back to the real library, so that the message and the exit are MPICH's. */
+/* Error handlers, all in the upper half: real objects have MPI_ERRORS_RETURN, and dv_error does
+ * what the application asked for. A fatal error is given back to the real library, so that the
+ * message and the exit are MPICH's. */
 #include "mpi/export.h"
 #include "mpi/objects.h"
 
@@ -81,12 +82,14 @@ static __attribute__((noreturn)) void die(const struct dv_comm *comm, int rc, co
     abort();
 }
 
-static int handle_error(struct dv_comm *comm, int errhandler, uint64_t handle, int rc, const char *call)
+static int handle_error(struct dv_comm *comm, int errhandler, uint64_t handle, int rc,
+                        const char *call)
 {
     const struct dv_errhandler *user = find(errhandler);
     if (user != NULL) {
         call_user(user, handle, rc);
-        return user->cxx ? MPI_SUCCESS : rc; /* C++ throws what it has to say; libmpichcxx would call us again */
+        return user->cxx ? MPI_SUCCESS
+                         : rc; /* C++ throws what it has to say; libmpichcxx would call us again */
     }
     if (errhandler == MPI_ERRORS_ARE_FATAL || errhandler == MPI_ERRORS_ABORT)
         die(comm, rc, call);
@@ -104,7 +107,8 @@ int dv_error(struct dv_comm *comm, int rc, const char *call)
     return handle_error(comm, comm->errhandler, (uint32_t)comm->object.handle, rc, call);
 }
 
-static int foreign_error(enum dv_errhandler_kind kind, uint64_t handle, int unknown, int rc, const char *call)
+static int foreign_error(enum dv_errhandler_kind kind, uint64_t handle, int unknown, int rc,
+                         const char *call)
 {
     if (rc == MPI_SUCCESS)
         return rc;
@@ -130,7 +134,8 @@ int dv_session_error(MPI_Session session, int rc, const char *call)
 
 /* ---- creating and freeing ---- */
 
-static int create(void (*function)(void), enum dv_errhandler_kind kind, MPI_Errhandler *handle, const char *call)
+static int create(void (*function)(void), enum dv_errhandler_kind kind, MPI_Errhandler *handle,
+                  const char *call)
 {
     dv_mpi_enter(call);
     int rc = MPI_SUCCESS;
@@ -146,27 +151,35 @@ static int create(void (*function)(void), enum dv_errhandler_kind kind, MPI_Errh
     return rc;
 }
 
-int PMPI_Comm_create_errhandler(MPI_Comm_errhandler_function *comm_errhandler_fn, MPI_Errhandler *errhandler)
+int PMPI_Comm_create_errhandler(MPI_Comm_errhandler_function *comm_errhandler_fn,
+                                MPI_Errhandler *errhandler)
 {
-    return create((void (*)(void))comm_errhandler_fn, DV_ERRHANDLER_COMM, errhandler, "MPI_Comm_create_errhandler");
+    return create((void (*)(void))comm_errhandler_fn, DV_ERRHANDLER_COMM, errhandler,
+                  "MPI_Comm_create_errhandler");
 }
 DV_EXPORT(MPI_Comm_create_errhandler);
 
-int PMPI_Errhandler_create(MPI_Comm_errhandler_function *comm_errhandler_fn, MPI_Errhandler *errhandler)
+int PMPI_Errhandler_create(MPI_Comm_errhandler_function *comm_errhandler_fn,
+                           MPI_Errhandler *errhandler)
 {
-    return create((void (*)(void))comm_errhandler_fn, DV_ERRHANDLER_COMM, errhandler, "MPI_Errhandler_create");
+    return create((void (*)(void))comm_errhandler_fn, DV_ERRHANDLER_COMM, errhandler,
+                  "MPI_Errhandler_create");
 }
 DV_EXPORT(MPI_Errhandler_create);
 
-int PMPI_Win_create_errhandler(MPI_Win_errhandler_function *win_errhandler_fn, MPI_Errhandler *errhandler)
+int PMPI_Win_create_errhandler(MPI_Win_errhandler_function *win_errhandler_fn,
+                               MPI_Errhandler *errhandler)
 {
-    return create((void (*)(void))win_errhandler_fn, DV_ERRHANDLER_WIN, errhandler, "MPI_Win_create_errhandler");
+    return create((void (*)(void))win_errhandler_fn, DV_ERRHANDLER_WIN, errhandler,
+                  "MPI_Win_create_errhandler");
 }
 DV_EXPORT(MPI_Win_create_errhandler);
 
-int PMPI_File_create_errhandler(MPI_File_errhandler_function *file_errhandler_fn, MPI_Errhandler *errhandler)
+int PMPI_File_create_errhandler(MPI_File_errhandler_function *file_errhandler_fn,
+                                MPI_Errhandler *errhandler)
 {
-    return create((void (*)(void))file_errhandler_fn, DV_ERRHANDLER_FILE, errhandler, "MPI_File_create_errhandler");
+    return create((void (*)(void))file_errhandler_fn, DV_ERRHANDLER_FILE, errhandler,
+                  "MPI_File_create_errhandler");
 }
 DV_EXPORT(MPI_File_create_errhandler);
 
@@ -180,7 +193,8 @@ DV_EXPORT(MPI_Session_create_errhandler);
 
 static bool is_predefined(int handle)
 {
-    return handle == MPI_ERRORS_ARE_FATAL || handle == MPI_ERRORS_RETURN || handle == MPI_ERRORS_ABORT ||
+    return handle == MPI_ERRORS_ARE_FATAL || handle == MPI_ERRORS_RETURN ||
+           handle == MPI_ERRORS_ABORT ||
            handle == (int)0x54000002; /* libmpichcxx's ERRORS_THROW_EXCEPTIONS */
 }
 
@@ -253,7 +267,9 @@ static int comm_set(MPI_Comm handle, MPI_Errhandler errhandler, const char *call
 {
     dv_mpi_enter(call);
     struct dv_comm *comm = dv_comm_get(handle);
-    int rc = comm_error(comm, slot_set(comm != NULL ? &comm->errhandler : NULL, DV_ERRHANDLER_COMM, errhandler), call);
+    int rc = comm_error(
+        comm, slot_set(comm != NULL ? &comm->errhandler : NULL, DV_ERRHANDLER_COMM, errhandler),
+        call);
     dv_mpi_exit();
     return rc;
 }
@@ -305,7 +321,8 @@ int PMPI_Comm_call_errhandler(MPI_Comm comm, int errorcode)
 }
 DV_EXPORT(MPI_Comm_call_errhandler);
 
-static int foreign_set(enum dv_errhandler_kind kind, uint64_t handle, MPI_Errhandler errhandler, const char *call)
+static int foreign_set(enum dv_errhandler_kind kind, uint64_t handle, MPI_Errhandler errhandler,
+                       const char *call)
 {
     dv_mpi_enter(call);
     int rc = dv_error(NULL, slot_set(foreign_slot(kind, handle), kind, errhandler), call);
@@ -313,7 +330,8 @@ static int foreign_set(enum dv_errhandler_kind kind, uint64_t handle, MPI_Errhan
     return rc;
 }
 
-static int foreign_get(enum dv_errhandler_kind kind, uint64_t handle, MPI_Errhandler *errhandler, const char *call)
+static int foreign_get(enum dv_errhandler_kind kind, uint64_t handle, MPI_Errhandler *errhandler,
+                       const char *call)
 {
     dv_mpi_enter(call);
     int rc = dv_error(NULL, slot_get(foreign_slot(kind, handle), errhandler), call);
@@ -321,7 +339,8 @@ static int foreign_get(enum dv_errhandler_kind kind, uint64_t handle, MPI_Errhan
     return rc;
 }
 
-static int foreign_call(enum dv_errhandler_kind kind, uint64_t handle, int errorcode, const char *call)
+static int foreign_call(enum dv_errhandler_kind kind, uint64_t handle, int errorcode,
+                        const char *call)
 {
     dv_mpi_enter(call);
     const int *slot = foreign_slot(kind, handle);

@@ -1,5 +1,6 @@
-/* Windows, files and sessions pass through to the real library with their real handles; here is what the application
- * hung on them (error handlers, attributes) and their end. While one lives a checkpoint is refused. */
+/* Windows, files and sessions pass through to the real library with their real handles; here is
+ * what the application hung on them (error handlers, attributes) and their end. While one lives a
+ * checkpoint is refused. */
 #include "mpi/export.h"
 #include "mpi/objects.h"
 
@@ -21,8 +22,8 @@ struct dv_foreign *dv_foreign_find(enum dv_errhandler_kind kind, uint64_t handle
     return f;
 }
 
-struct dv_foreign *dv_foreign_created(enum dv_errhandler_kind kind, uint64_t handle, int errhandler, const char *call,
-                                      const void *caller)
+struct dv_foreign *dv_foreign_created(enum dv_errhandler_kind kind, uint64_t handle, int errhandler,
+                                      const char *call, const void *caller)
 {
     struct dv_foreign *f = dv_arena_alloc(sizeof *f);
     f->kind = kind;
@@ -94,7 +95,8 @@ void dv_file_created(MPI_File file, struct dv_comm *comm, const char *call, cons
 {
     (void)comm;
     DV_REAL(MPI_File_set_errhandler, file, MPI_ERRORS_RETURN);
-    dv_foreign_created(DV_ERRHANDLER_FILE, (uint64_t)file, dv_file_default_errhandler, call, caller);
+    dv_foreign_created(DV_ERRHANDLER_FILE, (uint64_t)file, dv_file_default_errhandler, call,
+                       caller);
 }
 
 int PMPI_File_close(MPI_File *fh)
@@ -110,7 +112,8 @@ int PMPI_File_close(MPI_File *fh)
 }
 DV_EXPORT(MPI_File_close);
 
-/* ---- data representations: the real library calls the extent function only (it accepts no conversions) ---- */
+/* ---- data representations: the real library calls the extent function only (it accepts no
+ * conversions) ---- */
 
 struct datarep {
     MPI_Datarep_extent_function *extent;
@@ -119,14 +122,17 @@ struct datarep {
 static struct datarep *datareps;
 static uint32_t datarep_count;
 
-static long datarep_extent(uint64_t index, uint64_t type, uint64_t extent, uint64_t extra_state, uint64_t unused)
+static long datarep_extent(uint64_t index, uint64_t type, uint64_t extent, uint64_t extra_state,
+                           uint64_t unused)
 {
     const struct datarep *datarep = &datareps[index / 4];
     (void)extra_state, (void)unused;
-    return datarep->extent(dv_datatype_virtual((MPI_Datatype)type), (MPI_Aint *)extent, datarep->extra_state);
+    return datarep->extent(dv_datatype_virtual((MPI_Datatype)type), (MPI_Aint *)extent,
+                           datarep->extra_state);
 }
 
-static MPI_Datarep_extent_function *datarep_new(MPI_Datarep_extent_function *extent, void *extra_state)
+static MPI_Datarep_extent_function *datarep_new(MPI_Datarep_extent_function *extent,
+                                                void *extra_state)
 {
     size_t bytes = datarep_count * sizeof *datareps;
     uint32_t index = DV_THUNK_INDEX(DV_THUNK_FILE, datarep_count);
@@ -135,7 +141,8 @@ static MPI_Datarep_extent_function *datarep_new(MPI_Datarep_extent_function *ext
     return (MPI_Datarep_extent_function *)DV_LOWER(thunk, index, (void *)datarep_extent);
 }
 
-/* The library remembers a representation for ever, so no checkpoint is possible after this succeeded. */
+/* The library remembers a representation for ever, so no checkpoint is possible after this
+ * succeeded. */
 static int datarep_registered(int rc, const char *call, const void *caller)
 {
     if (rc == MPI_SUCCESS)
@@ -150,21 +157,24 @@ int PMPI_Register_datarep(const char *datarep, MPI_Datarep_conversion_function *
     dv_mpi_enter("MPI_Register_datarep");
     MPI_Datarep_extent_function *extent =
         dtype_file_extent_fn != NULL ? datarep_new(dtype_file_extent_fn, extra_state) : NULL;
-    int rc = DV_REAL(MPI_Register_datarep, datarep, read_conversion_fn, write_conversion_fn, extent, extra_state);
+    int rc = DV_REAL(MPI_Register_datarep, datarep, read_conversion_fn, write_conversion_fn, extent,
+                     extra_state);
     rc = datarep_registered(rc, "MPI_Register_datarep", __builtin_return_address(0));
     dv_mpi_exit();
     return rc;
 }
 DV_EXPORT(MPI_Register_datarep);
 
-int PMPI_Register_datarep_c(const char *datarep, MPI_Datarep_conversion_function_c *read_conversion_fn,
+int PMPI_Register_datarep_c(const char *datarep,
+                            MPI_Datarep_conversion_function_c *read_conversion_fn,
                             MPI_Datarep_conversion_function_c *write_conversion_fn,
                             MPI_Datarep_extent_function *dtype_file_extent_fn, void *extra_state)
 {
     dv_mpi_enter("MPI_Register_datarep_c");
     MPI_Datarep_extent_function *extent =
         dtype_file_extent_fn != NULL ? datarep_new(dtype_file_extent_fn, extra_state) : NULL;
-    int rc = DV_REAL(MPI_Register_datarep_c, datarep, read_conversion_fn, write_conversion_fn, extent, extra_state);
+    int rc = DV_REAL(MPI_Register_datarep_c, datarep, read_conversion_fn, write_conversion_fn,
+                     extent, extra_state);
     rc = datarep_registered(rc, "MPI_Register_datarep_c", __builtin_return_address(0));
     dv_mpi_exit();
     return rc;

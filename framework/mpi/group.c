@@ -1,4 +1,5 @@
-/* Groups: made by generated wrappers (dv_group_adopt), described by their members' ranks in MPI_COMM_WORLD. */
+/* Groups: made by generated wrappers (dv_group_adopt), described by their members' ranks in
+ * MPI_COMM_WORLD. */
 #include "mpi/export.h"
 #include "mpi/objects.h"
 
@@ -18,7 +19,7 @@ int PMPI_Group_free(MPI_Group *group)
         group != NULL ? (struct dv_group *)dv_object_find(*group, DV_KIND_GROUP) : NULL;
     MPI_Group real = group != NULL ? dv_group_real(*group) : MPI_GROUP_NULL;
     int rc = DV_REAL(MPI_Group_free, group != NULL ? &real : NULL);
-    if (rc == MPI_SUCCESS) {
+    if (rc == MPI_SUCCESS && group != NULL) {
         if (object != NULL) {
             dv_arena_free(object->world_ranks, (size_t)object->size * sizeof(int));
             dv_object_delete(&object->object, sizeof *object);
@@ -59,8 +60,9 @@ enum dv_status dv_groups_describe(char *why, size_t why_bytes)
         for (int i = 0; i < group->size; i++) {
             if (group->world_ranks[i] != MPI_UNDEFINED)
                 continue;
-            dv_text_add(why, why_bytes, "an MPI group has members outside MPI_COMM_WORLD (MPI_Comm_spawn, "
-                                        "MPI_Comm_connect); free it first");
+            dv_text_add(why, why_bytes,
+                        "an MPI group has members outside MPI_COMM_WORLD (MPI_Comm_spawn, "
+                        "MPI_Comm_connect); free it first");
             return DV_ERR_REFUSED;
         }
     }

@@ -1,10 +1,11 @@
 /* Virtual handles: tables of objects by kind, O(1) lookup, inline because every wrapper does it.
  *
- *      handle  1 0 k k k k 0 0 0 0 0 1 i i i i ...      kind k (bits 26..29), bit 20 marks ours, index i (bits 0..19)
+ *      handle  1 0 k k k k 0 0 0 0 0 1 i i i i ...      kind k (bits 26..29), bit 20 marks ours,
+ * index i (bits 0..19)
  *
- * MPICH's own direct handles have small indices, so bit 20 tells ours apart. Tables only grow and an outgrown array is
- * never given back, so lookups need no lock; whoever enters or removes objects takes the lock of objects.c.
- * Included by core.h. */
+ * MPICH's own direct handles have small indices, so bit 20 tells ours apart. Tables only grow and
+ * an outgrown array is never given back, so lookups need no lock; whoever enters or removes objects
+ * takes the lock of objects.c. Included by core.h. */
 #ifndef DV_MPI_HANDLES_H
 #define DV_MPI_HANDLES_H
 

@@ -1,5 +1,6 @@
-/* Info objects: made by generated wrappers (dv_info_adopt); their keys and values are read at each capture, because the
- * application may change them at any time. Also the lists of keys and values in which hints are kept. */
+/* Info objects: made by generated wrappers (dv_info_adopt); their keys and values are read at each
+ * capture, because the application may change them at any time. Also the lists of keys and values
+ * in which hints are kept. */
 #include "mpi/export.h"
 #include "mpi/objects.h"
 
@@ -17,10 +18,11 @@ MPI_Info dv_info_adopt(MPI_Info real)
 int PMPI_Info_free(MPI_Info *info)
 {
     dv_mpi_enter("MPI_Info_free");
-    struct dv_info *object = info != NULL ? (struct dv_info *)dv_object_find(*info, DV_KIND_INFO) : NULL;
+    struct dv_info *object =
+        info != NULL ? (struct dv_info *)dv_object_find(*info, DV_KIND_INFO) : NULL;
     MPI_Info real = info != NULL ? dv_info_real(*info) : MPI_INFO_NULL;
     int rc = DV_REAL(MPI_Info_free, info != NULL ? &real : NULL);
-    if (rc == MPI_SUCCESS) {
+    if (rc == MPI_SUCCESS && info != NULL) {
         if (object != NULL) {
             dv_pairs_clear(&object->pairs);
             dv_object_delete(&object->object, sizeof *object);

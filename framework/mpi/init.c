@@ -1,10 +1,13 @@
-/* The library's beginning and end: its constructor, threads' entry into the gate, MPI_Init, MPI_Finalize, MPI_Abort, time.
+/* The library's beginning and end: its constructor, threads' entry into the gate, MPI_Init,
+ * MPI_Finalize, MPI_Abort, time.
  *
- * For the collective cut, MPI_Init and MPI_Finalize are collectives on the pseudo-communicator DV_CUT_PHASE (gate.h). */
+ * For the collective cut, MPI_Init and MPI_Finalize are collectives on the pseudo-communicator
+ * DV_CUT_PHASE (gate.h). */
 #include "mpi/export.h"
 #include "mpi/objects.h"
 
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,7 +23,8 @@ static bool gate_is_there(void)
 {
     static int known = -1;
     if (known < 0) {
-        /* msync fails with ENOMEM on addresses that are not mapped and does nothing to those that are. */
+        /* msync fails with ENOMEM on addresses that are not mapped and does nothing to those that
+         * are. */
         known = msync((void *)DV_GATE_BASE, sizeof(struct dv_gate), MS_ASYNC) == 0 &&
                 DV_GATE->magic == DV_GATE_MAGIC && DV_GATE->abi == DV_GATE_ABI;
     }
@@ -29,7 +33,8 @@ static bool gate_is_there(void)
 
 static __attribute__((noreturn)) void no_gate(void)
 {
-    dv_say("this libmpich.so.12 is DejaVu's and works only in a program that DejaVu has started; start it with "
+    dv_say("this libmpich.so.12 is DejaVu's and works only in a program that DejaVu has started; "
+           "start it with "
            "\"dejavu run\", or take DejaVu's directory out of LD_LIBRARY_PATH");
     _exit(DV_EXIT_ENV);
 }
@@ -52,10 +57,12 @@ static void remove_own_directory(void)
 {
     Dl_info self;
     const char *path = getenv("LD_LIBRARY_PATH");
-    if (path == NULL || dladdr((void *)remove_own_directory, &self) == 0 || strrchr(self.dli_fname, '/') == NULL)
+    if (path == NULL || dladdr((void *)remove_own_directory, &self) == 0 ||
+        strrchr(self.dli_fname, '/') == NULL)
         return;
     size_t own = (size_t)(strrchr(self.dli_fname, '/') - self.dli_fname), used = 0;
-    char *rest = calloc(1, strlen(path) + 1);
+    size_t bytes = strlen(path) + 1;
+    char *rest = calloc(1, bytes);
     bool removed = false;
     if (rest == NULL)
         return; /* a longer path than needed does no harm */
@@ -65,10 +72,8 @@ static void remove_own_directory(void)
         if (!removed && length == own && memcmp(entry, self.dli_fname, own) == 0) {
             removed = true;
         } else {
-            if (used > 0)
-                rest[used++] = ':';
-            memcpy(rest + used, entry, length);
-            used += length;
+            used += (size_t)snprintf(rest + used, bytes - used, "%s%.*s", used > 0 ? ":" : "",
+                                     (int)length, entry);
         }
         entry = colon != NULL ? colon + 1 : NULL;
     }
@@ -107,7 +112,8 @@ static void check_size(void)
     dv_text_add_number(text, sizeof text, dv_world->size);
     dv_text_add(text, sizeof text, " ranks but the job has ");
     dv_text_add_number(text, sizeof text, expected);
-    dv_text_add(text, sizeof text, ": the ranks were started by the mpiexec of another MPI; use mpiexec.mpich");
+    dv_text_add(text, sizeof text,
+                ": the ranks were started by the mpiexec of another MPI; use mpiexec.mpich");
     die_at_init(text);
 }
 
@@ -164,7 +170,8 @@ DV_EXPORT(MPI_Init_thread);
 
 /* ---- MPI_Finalize ---- */
 
-/* Attributes of MPI_COMM_SELF go first, while all of MPI still works for their callbacks (MPI 4.0, 11.2.4). */
+/* Attributes of MPI_COMM_SELF go first, while all of MPI still works for their callbacks
+ * (MPI 4.0, 11.2.4). */
 static int delete_attributes(void)
 {
     int rc = dv_attributes_delete(MPI_COMM_SELF, &dv_self->attributes);

@@ -1,5 +1,5 @@
-/* MPI_Alloc_mem: the application's own memory, because the real library's would be lower-half memory, which no image
- * holds. */
+/* MPI_Alloc_mem: the application's own memory, because the real library's would be lower-half
+ * memory, which no image holds. */
 #include "mpi/export.h"
 #include "mpi/objects.h"
 

@@ -25,7 +25,8 @@ void dv_objects_unlock(void)
         __atomic_clear(&lock, __ATOMIC_RELEASE);
 }
 
-/* Double a table. The old array of items stays mapped: another thread may be looking things up in it. */
+/* Double a table. The old array of items stays mapped: another thread may be looking things up in
+ * it. */
 static void table_grow(struct dv_table *table)
 {
     uint32_t old = table->capacity, capacity = old == 0 ? 64 : old * 2;
@@ -51,7 +52,8 @@ void *dv_object_new(enum dv_kind kind, size_t bytes)
         if (table->used == table->capacity)
             table_grow(table);
         if (table->used == DV_HANDLE_INDICES) {
-            dv_say("more than a million MPI objects of one kind are alive; the program seems to lose handles");
+            dv_say("more than a million MPI objects of one kind are alive; the program seems to "
+                   "lose handles");
             abort();
         }
         index = table->used++;
@@ -197,8 +199,9 @@ enum dv_status dv_objects_describe(char *why, size_t why_bytes)
 
 enum dv_status dv_objects_rebuild(char *why, size_t why_bytes)
 {
-    static step *const steps[] = {dv_tools_rebuild, dv_errcodes_rebuild,   dv_comms_rebuild, dv_groups_rebuild,
-                                  dv_infos_rebuild, dv_datatypes_rebuild, dv_ops_rebuild,   NULL};
+    static step *const steps[] = {
+        dv_tools_rebuild, dv_errcodes_rebuild,  dv_comms_rebuild, dv_groups_rebuild,
+        dv_infos_rebuild, dv_datatypes_rebuild, dv_ops_rebuild,   NULL};
     dv_clock_rebuild();
     return run(steps, why, why_bytes);
 }

@@ -1,20 +1,25 @@
-/* User-defined reduction operations. The real operation calls a thunk of the lower half, which switches to the upper
- * thread pointer and calls op_invoke with the operation's table index. The datatype is translated back. */
+/* User-defined reduction operations. The real operation calls a thunk of the lower half, which
+ * switches to the upper thread pointer and calls op_invoke with the operation's table index. The
+ * datatype is translated back. */
 #include "mpi/export.h"
 #include "mpi/objects.h"
 
 /* How libmpichcxx calls a C++ function: see MPII_Op_set_cxx in MPICH. */
-typedef void cxx_caller(const void *invec, void *inoutvec, int length, MPI_Datatype type, MPI_User_function *);
+typedef void cxx_caller(const void *invec, void *inoutvec, int length, MPI_Datatype type,
+                        MPI_User_function *);
 
-static long op_invoke(uint64_t index, uint64_t invec, uint64_t inoutvec, uint64_t length, uint64_t type)
+static long op_invoke(uint64_t index, uint64_t invec, uint64_t inoutvec, uint64_t length,
+                      uint64_t type)
 {
     uint32_t op_index = (uint32_t)(index / 4);
-    const struct dv_op *op = (const struct dv_op *)dv_object_find(DV_HANDLE(DV_KIND_OP, op_index), DV_KIND_OP);
+    const struct dv_op *op =
+        (const struct dv_op *)dv_object_find(DV_HANDLE(DV_KIND_OP, op_index), DV_KIND_OP);
     if (op == NULL)
         return 0; /* the library only calls operations that live */
     MPI_Datatype virtual = dv_datatype_virtual(*(MPI_Datatype *)type);
     if (op->cxx != NULL)
-        ((cxx_caller *)op->cxx)((const void *)invec, (void *)inoutvec, *(int *)length, virtual, op->function);
+        ((cxx_caller *)op->cxx)((const void *)invec, (void *)inoutvec, *(int *)length, virtual,
+                                op->function);
     else /* the large-count function differs in what `length` points to only */
         op->function((void *)invec, (void *)inoutvec, (int *)length, &virtual);
     return 0;
@@ -61,7 +66,8 @@ DV_EXPORT(MPI_Op_create);
 int PMPI_Op_create_c(MPI_User_function_c *user_fn, int commute, MPI_Op *op)
 {
     dv_mpi_enter("MPI_Op_create_c");
-    int rc = dv_error(NULL, create((MPI_User_function *)(void *)user_fn, commute, true, op), "MPI_Op_create_c");
+    int rc = dv_error(NULL, create((MPI_User_function *)(void *)user_fn, commute, true, op),
+                      "MPI_Op_create_c");
     dv_mpi_exit();
     return rc;
 }

@@ -1,5 +1,6 @@
-/* The MPI_T interface where handles or callbacks are in it; the rest is generated. Handles of control and performance
- * variables are the real library's, so while one lives no checkpoint is possible. */
+/* The MPI_T interface where handles or callbacks are in it; the rest is generated. Handles of
+ * control and performance variables are the real library's, so while one lives no checkpoint is
+ * possible. */
 #include "mpi/export.h"
 #include "mpi/objects.h"
 
@@ -50,7 +51,8 @@ enum dv_status dv_tools_rebuild(char *why, size_t why_bytes)
     return DV_OK;
 }
 
-/* ---- variables bound to objects: `object` points to a handle of the kind that the variable is bound to ---- */
+/* ---- variables bound to objects: `object` points to a handle of the kind that the variable is
+ * bound to ---- */
 
 static void *bound(int bind, void *object, int *real)
 {
@@ -78,11 +80,13 @@ static void *bound(int bind, void *object, int *real)
     }
 }
 
-int PMPI_T_cvar_handle_alloc(int cvar_index, void *obj_handle, MPI_T_cvar_handle *handle, int *count)
+int PMPI_T_cvar_handle_alloc(int cvar_index, void *obj_handle, MPI_T_cvar_handle *handle,
+                             int *count)
 {
     dv_mpi_enter("MPI_T_cvar_handle_alloc");
     int bind = MPI_T_BIND_NO_OBJECT, real, length = 0, more = 0;
-    DV_REAL(MPI_T_cvar_get_info, cvar_index, NULL, &length, NULL, NULL, NULL, NULL, &more, &bind, NULL);
+    DV_REAL(MPI_T_cvar_get_info, cvar_index, NULL, &length, NULL, NULL, NULL, NULL, &more, &bind,
+            NULL);
     void *object = bound(bind, obj_handle, &real);
     int rc = DV_REAL(MPI_T_cvar_handle_alloc, cvar_index, object, handle, count);
     if (rc == MPI_SUCCESS)
@@ -92,13 +96,13 @@ int PMPI_T_cvar_handle_alloc(int cvar_index, void *obj_handle, MPI_T_cvar_handle
 }
 DV_EXPORT(MPI_T_cvar_handle_alloc);
 
-int PMPI_T_pvar_handle_alloc(MPI_T_pvar_session session, int pvar_index, void *obj_handle, MPI_T_pvar_handle *handle,
-                             int *count)
+int PMPI_T_pvar_handle_alloc(MPI_T_pvar_session session, int pvar_index, void *obj_handle,
+                             MPI_T_pvar_handle *handle, int *count)
 {
     dv_mpi_enter("MPI_T_pvar_handle_alloc");
     int bind = MPI_T_BIND_NO_OBJECT, real, length = 0, more = 0;
-    DV_REAL(MPI_T_pvar_get_info, pvar_index, NULL, &length, NULL, NULL, NULL, NULL, NULL, &more, &bind, NULL, NULL,
-            NULL);
+    DV_REAL(MPI_T_pvar_get_info, pvar_index, NULL, &length, NULL, NULL, NULL, NULL, NULL, &more,
+            &bind, NULL, NULL, NULL);
     void *object = bound(bind, obj_handle, &real);
     int rc = DV_REAL(MPI_T_pvar_handle_alloc, session, pvar_index, object, handle, count);
     if (rc == MPI_SUCCESS)
@@ -108,9 +112,9 @@ int PMPI_T_pvar_handle_alloc(MPI_T_pvar_session session, int pvar_index, void *o
 }
 DV_EXPORT(MPI_T_pvar_handle_alloc);
 
-/* ---- events: MPICH 4.0 has none, so the real functions reject every index and registration before they would call
- * anything. Another library might have some; its callbacks would run on the wrong side of the gate, so with those the
- * application is told that events are not supported. ---- */
+/* ---- events: MPICH 4.0 has none, so the real functions reject every index and registration before
+ * they would call anything. Another library might have some; its callbacks would run on the wrong
+ * side of the gate, so with those the application is told that events are not supported. ---- */
 
 static int events_rc(int rc)
 {
@@ -127,21 +131,23 @@ int PMPI_T_event_handle_alloc(int event_index, void *obj_handle, MPI_Info info,
     MPI_Info real_info = dv_info_real(info);
     int rc = events_rc(MPI_SUCCESS);
     if (rc == MPI_SUCCESS)
-        rc = DV_REAL(MPI_T_event_handle_alloc, event_index, obj_handle, real_info, event_registration);
+        rc = DV_REAL(MPI_T_event_handle_alloc, event_index, obj_handle, real_info,
+                     event_registration);
     dv_mpi_exit();
     return rc;
 }
 DV_EXPORT(MPI_T_event_handle_alloc);
 
-int PMPI_T_event_register_callback(MPI_T_event_registration event_registration, MPI_T_cb_safety cb_safety,
-                                   MPI_Info info, void *user_data, MPI_T_event_cb_function event_cb_function)
+int PMPI_T_event_register_callback(MPI_T_event_registration event_registration,
+                                   MPI_T_cb_safety cb_safety, MPI_Info info, void *user_data,
+                                   MPI_T_event_cb_function event_cb_function)
 {
     dv_mpi_enter("MPI_T_event_register_callback");
     MPI_Info real_info = dv_info_real(info);
     int rc = events_rc(MPI_SUCCESS);
     if (rc == MPI_SUCCESS)
-        rc = DV_REAL(MPI_T_event_register_callback, event_registration, cb_safety, real_info, user_data,
-                     event_cb_function);
+        rc = DV_REAL(MPI_T_event_register_callback, event_registration, cb_safety, real_info,
+                     user_data, event_cb_function);
     dv_mpi_exit();
     return rc;
 }

@@ -1,18 +1,20 @@
 /* Communicators with a topology: constructors, and what is remembered to make them again.
  *
- * Only the result is remembered, not the arguments: the real library is asked for dimensions, neighbours and weights
- * when the communicator is described, and rebuilding says reorder = 0, because the ranks are already in their order. */
+ * Only the result is remembered, not the arguments: the real library is asked for dimensions,
+ * neighbours and weights when the communicator is described, and rebuilding says reorder = 0,
+ * because the ranks are already in their order. */
 #include "mpi/export.h"
 #include "mpi/objects.h"
 
 #include <string.h>
 
 struct topology {
-    int kind;             /* MPI_CART, MPI_GRAPH, MPI_DIST_GRAPH */
-    int n, m;             /* cart: ndims; graph: nnodes, nedges; dist_graph: indegree, outdegree */
-    int weighted;         /* dist_graph */
-    size_t count;         /* of numbers */
-    int *numbers;         /* cart: dims, periods; graph: index, edges; dist_graph: sources, weights, destinations, weights */
+    int kind;     /* MPI_CART, MPI_GRAPH, MPI_DIST_GRAPH */
+    int n, m;     /* cart: ndims; graph: nnodes, nedges; dist_graph: indegree, outdegree */
+    int weighted; /* dist_graph */
+    size_t count; /* of numbers */
+    int *numbers; /* cart: dims, periods; graph: index, edges; dist_graph: sources, weights,
+                     destinations, weights */
 };
 
 static struct topology *topology_new(int kind, int n, int m, size_t count)
@@ -65,13 +67,14 @@ static int describe_dist_graph(MPI_Comm real, struct topology **out)
     int rc = DV_REAL(MPI_Dist_graph_neighbors_count, real, &in, &out_degree, &weighted);
     if (rc != MPI_SUCCESS)
         return rc;
-    struct topology *t = topology_new(MPI_DIST_GRAPH, in, out_degree, 2 * ((size_t)in + (size_t)out_degree));
+    struct topology *t =
+        topology_new(MPI_DIST_GRAPH, in, out_degree, 2 * ((size_t)in + (size_t)out_degree));
     t->weighted = weighted;
     *out = t;
     int *sources = t->numbers, *destinations = t->numbers + 2 * (size_t)in;
     int *none = dv_weights_real(MPI_UNWEIGHTED);
-    return DV_REAL(MPI_Dist_graph_neighbors, real, in, sources, weighted ? sources + in : none, out_degree,
-                   destinations, weighted ? destinations + out_degree : none);
+    return DV_REAL(MPI_Dist_graph_neighbors, real, in, sources, weighted ? sources + in : none,
+                   out_degree, destinations, weighted ? destinations + out_degree : none);
 }
 
 /* A topology never changes, so once is enough; a duplicate has its parent's. */
@@ -105,8 +108,9 @@ static int make_real(const struct topology *t, MPI_Comm plain, MPI_Comm *real)
         return DV_REAL(MPI_Graph_create, plain, t->n, t->numbers, t->numbers + t->n, 0, real);
     const int *sources = t->numbers, *destinations = t->numbers + 2 * (size_t)t->n;
     const int *none = dv_weights_real(MPI_UNWEIGHTED);
-    return DV_REAL(MPI_Dist_graph_create_adjacent, plain, t->n, sources, t->weighted ? sources + t->n : none,
-                   t->m, destinations, t->weighted ? destinations + t->m : none, MPI_INFO_NULL, 0, real);
+    return DV_REAL(MPI_Dist_graph_create_adjacent, plain, t->n, sources,
+                   t->weighted ? sources + t->n : none, t->m, destinations,
+                   t->weighted ? destinations + t->m : none, MPI_INFO_NULL, 0, real);
 }
 
 int dv_topology_rebuild(const struct dv_comm *comm, MPI_Comm *real)
@@ -152,8 +156,8 @@ size_t dv_comm_neighbours(MPI_Comm comm, int out)
 
 /* ---- constructors: blocking collectives on the parent ---- */
 
-int PMPI_Cart_create(MPI_Comm comm_old, int ndims, const int dims[], const int periods[], int reorder,
-                     MPI_Comm *comm_cart)
+int PMPI_Cart_create(MPI_Comm comm_old, int ndims, const int dims[], const int periods[],
+                     int reorder, MPI_Comm *comm_cart)
 {
     return DV_COMM_CREATE(MPI_Cart_create, comm_old, comm_cart, ndims, dims, periods, reorder);
 }
@@ -166,32 +170,32 @@ int PMPI_Cart_sub(MPI_Comm comm, const int remain_dims[], MPI_Comm *newcomm)
 DV_EXPORT(MPI_Cart_sub);
 
 /* `index` is a function of libc. */
-int PMPI_Graph_create(MPI_Comm comm_old, int nnodes, const int indx[], const int edges[], int reorder,
-                      MPI_Comm *comm_graph)
+int PMPI_Graph_create(MPI_Comm comm_old, int nnodes, const int indx[], const int edges[],
+                      int reorder, MPI_Comm *comm_graph)
 {
     return DV_COMM_CREATE(MPI_Graph_create, comm_old, comm_graph, nnodes, indx, edges, reorder);
 }
 DV_EXPORT(MPI_Graph_create);
 
 int PMPI_Dist_graph_create(MPI_Comm comm_old, int n, const int sources[], const int degrees[],
-                           const int destinations[], const int weights[], MPI_Info info, int reorder,
-                           MPI_Comm *comm_dist_graph)
+                           const int destinations[], const int weights[], MPI_Info info,
+                           int reorder, MPI_Comm *comm_dist_graph)
 {
     MPI_Info real_info = dv_info_real(info);
     const int *real_weights = dv_weights_real(weights);
-    return DV_COMM_CREATE(MPI_Dist_graph_create, comm_old, comm_dist_graph, n, sources, degrees, destinations,
-                          real_weights, real_info, reorder);
+    return DV_COMM_CREATE(MPI_Dist_graph_create, comm_old, comm_dist_graph, n, sources, degrees,
+                          destinations, real_weights, real_info, reorder);
 }
 DV_EXPORT(MPI_Dist_graph_create);
 
 int PMPI_Dist_graph_create_adjacent(MPI_Comm comm_old, int indegree, const int sources[],
-                                    const int sourceweights[], int outdegree, const int destinations[],
-                                    const int destweights[], MPI_Info info, int reorder,
-                                    MPI_Comm *comm_dist_graph)
+                                    const int sourceweights[], int outdegree,
+                                    const int destinations[], const int destweights[],
+                                    MPI_Info info, int reorder, MPI_Comm *comm_dist_graph)
 {
     MPI_Info real_info = dv_info_real(info);
     const int *real_in = dv_weights_real(sourceweights), *real_out = dv_weights_real(destweights);
-    return DV_COMM_CREATE(MPI_Dist_graph_create_adjacent, comm_old, comm_dist_graph, indegree, sources, real_in,
-                          outdegree, destinations, real_out, real_info, reorder);
+    return DV_COMM_CREATE(MPI_Dist_graph_create_adjacent, comm_old, comm_dist_graph, indegree,
+                          sources, real_in, outdegree, destinations, real_out, real_info, reorder);
 }
 DV_EXPORT(MPI_Dist_graph_create_adjacent);

@@ -1,5 +1,6 @@
-/* Objects that pass through to the real library and could not be re-created after a restore: what they are and where the
- * application made them. While one lives, a checkpoint is refused with the reason that dv_unsupported_alive gives. */
+/* Objects that pass through to the real library and could not be re-created after a restore: what
+ * they are and where the application made them. While one lives, a checkpoint is refused with the
+ * reason that dv_unsupported_alive gives. */
 #include "mpi/objects.h"
 
 #include <fcntl.h>
@@ -117,9 +118,10 @@ static bool locate_in(const char *line, uint64_t address, char *text, size_t byt
 
 static void locate(uint64_t address, char *text, size_t bytes)
 {
-    struct line_reader reader = {.fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC)};
-    char line[512];
+    struct line_reader reader = {0};
+    char line[512] = "";
     bool found = false;
+    reader.fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
     while (reader.fd >= 0 && !found && read_line(&reader, line, sizeof line))
         found = locate_in(line, address, text, bytes);
     if (reader.fd >= 0)

@@ -1,9 +1,11 @@
-/* All kinds of MPI objects, made once and verified again and again, so that a checkpoint and restart in between shows
- * what was lost: communicators (every constructor), topologies, groups, datatypes (every constructor), user operations,
- * infos, attributes, names, error handlers and added error codes.
+/* All kinds of MPI objects, made once and verified again and again, so that a checkpoint and
+ * restart in between shows what was lost: communicators (every constructor), topologies, groups,
+ * datatypes (every constructor), user operations, infos, attributes, names, error handlers and
+ * added error codes.
  *
- * usage: objects [SECONDS]   verify until SECONDS have passed (default: a few rounds); prints "objects: ok ..." from rank 0.
- * A library that defines dv_test_rebuild (a test build of DejaVu's) is asked to re-create everything between rounds. */
+ * usage: objects [SECONDS]   verify until SECONDS have passed (default: a few rounds); prints
+ * "objects: ok ..." from rank 0. A library that defines dv_test_rebuild (a test build of DejaVu's)
+ * is asked to re-create everything between rounds. */
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +16,8 @@ extern int dv_test_rebuild(void) __attribute__((weak));
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
-            fprintf(stderr, "objects: rank %d: %s:%d: failed: %s\n", rank, __FILE__, __LINE__, #condition); \
+            fprintf(stderr, "objects: rank %d: %s:%d: failed: %s\n", rank, __FILE__, __LINE__,     \
+                    #condition);                                                                   \
             MPI_Abort(MPI_COMM_WORLD, 1);                                                          \
         }                                                                                          \
     } while (0)
@@ -101,10 +104,11 @@ static void make_topologies(void)
     free(edges);
 
     int left = (rank + size - 1) % size, right = (rank + 1) % size, in = 3, out = 4;
-    MPI_Dist_graph_create_adjacent(MPI_COMM_WORLD, 1, &left, &in, 1, &right, &out, MPI_INFO_NULL, 0, &dist_graph);
+    MPI_Dist_graph_create_adjacent(MPI_COMM_WORLD, 1, &left, &in, 1, &right, &out, MPI_INFO_NULL, 0,
+                                   &dist_graph);
     remember(dist_graph, "dist_graph");
-    MPI_Dist_graph_create_adjacent(MPI_COMM_WORLD, 1, &left, MPI_UNWEIGHTED, 1, &right, MPI_UNWEIGHTED, MPI_INFO_NULL,
-                                   0, &unweighted);
+    MPI_Dist_graph_create_adjacent(MPI_COMM_WORLD, 1, &left, MPI_UNWEIGHTED, 1, &right,
+                                   MPI_UNWEIGHTED, MPI_INFO_NULL, 0, &unweighted);
     remember(unweighted, "dist_graph, unweighted");
 }
 
@@ -360,7 +364,8 @@ static void verify_contents(MPI_Datatype structure)
     MPI_Aint addresses[3];
     MPI_Datatype members[3];
     MPI_Type_get_contents(structure, 4, 3, 3, integers, addresses, members);
-    CHECK(integers[0] == 3 && addresses[2] == 512 && members[0] == MPI_INT && members[2] == MPI_DOUBLE_INT);
+    CHECK(integers[0] == 3 && addresses[2] == 512 && members[0] == MPI_INT &&
+          members[2] == MPI_DOUBLE_INT);
     int a, b, c, combiner;
     MPI_Type_get_envelope(members[1], &a, &b, &c, &combiner);
     CHECK(combiner == MPI_COMBINER_CONTIGUOUS);

@@ -1,6 +1,7 @@
-/* What passes through to the real library: windows, files, persistent collectives, MPI_T, ports; and corners of the
- * objects side: communicators freed while operations are pending, dead handles, error handlers of windows and files,
- * MPI_Alloc_mem, attributes deleted at MPI_Finalize. Prints "passing: ok" from rank 0. Needs an even number of ranks. */
+/* What passes through to the real library: windows, files, persistent collectives, MPI_T, ports;
+ * and corners of the objects side: communicators freed while operations are pending, dead handles,
+ * error handlers of windows and files, MPI_Alloc_mem, attributes deleted at MPI_Finalize. Prints
+ * "passing: ok" from rank 0. Needs an even number of ranks. */
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,8 @@ extern int dv_test_rebuild(void) __attribute__((weak));
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
-            fprintf(stderr, "passing: rank %d: %s:%d: failed: %s\n", rank, __FILE__, __LINE__, #condition); \
+            fprintf(stderr, "passing: rank %d: %s:%d: failed: %s\n", rank, __FILE__, __LINE__,     \
+                    #condition);                                                                   \
             MPI_Abort(MPI_COMM_WORLD, 1);                                                          \
         }                                                                                          \
     } while (0)
@@ -121,11 +123,13 @@ static void files(void)
     MPI_File_create_errhandler(on_file_error, &handler);
     MPI_File_set_errhandler(file, handler);
     handler_calls = 0;
-    CHECK(MPI_File_read_at(file, -5, check, 1, MPI_CHAR, &status) != MPI_SUCCESS && handler_calls == 1);
+    CHECK(MPI_File_read_at(file, -5, check, 1, MPI_CHAR, &status) != MPI_SUCCESS &&
+          handler_calls == 1);
     MPI_Errhandler_free(&handler);
     MPI_File_close(&file);
     CHECK(file == MPI_FILE_NULL);
-    CHECK(MPI_File_open(MPI_COMM_SELF, "/nonexistent/file", MPI_MODE_RDONLY, MPI_INFO_NULL, &file) != MPI_SUCCESS);
+    CHECK(MPI_File_open(MPI_COMM_SELF, "/nonexistent/file", MPI_MODE_RDONLY, MPI_INFO_NULL,
+                        &file) != MPI_SUCCESS);
     if (rank == 0)
         MPI_File_delete(name, MPI_INFO_NULL);
 }
@@ -182,7 +186,8 @@ static void dead_handles(void)
     comm = MPI_COMM_WORLD;
     CHECK(error_class(MPI_Comm_free(&comm)) == MPI_ERR_COMM);
     CHECK(error_class(MPI_Comm_dup(MPI_COMM_NULL, &comm)) == MPI_ERR_COMM);
-    CHECK(error_class(MPI_Comm_set_attr(MPI_COMM_WORLD, MPI_KEYVAL_INVALID, NULL)) == MPI_ERR_KEYVAL);
+    CHECK(error_class(MPI_Comm_set_attr(MPI_COMM_WORLD, MPI_KEYVAL_INVALID, NULL)) ==
+          MPI_ERR_KEYVAL);
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_ARE_FATAL);
     MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_ARE_FATAL);
 }

@@ -1,5 +1,6 @@
-/* For a test build of the MPI library: dv_test_rebuild() does to all objects what a capture and a restore would do, in
- * one process: describe, lose every real object, make them again. Programs find it as a weak symbol. Collective. */
+/* For a test build of the MPI library: dv_test_rebuild() does to all objects what a capture and a
+ * restore would do, in one process: describe, lose every real object, make them again. Programs
+ * find it as a weak symbol. Collective. */
 #include "mpi/export.h"
 #include "mpi/objects.h"
 
@@ -44,9 +45,11 @@ int dv_test_rebuild(void)
     if (status == DV_OK) {
         lose_comms();
         lose_others();
-        /* In another process, added error codes would be gone as well; here they would be added twice. */
-        static enum dv_status (*const steps[])(char *, size_t) = {dv_comms_rebuild, dv_groups_rebuild, dv_infos_rebuild,
-                                                                  dv_datatypes_rebuild, dv_ops_rebuild};
+        /* In another process, added error codes would be gone as well; here they would be added
+         * twice. */
+        static enum dv_status (*const steps[])(char *, size_t) = {
+            dv_comms_rebuild, dv_groups_rebuild, dv_infos_rebuild, dv_datatypes_rebuild,
+            dv_ops_rebuild};
         for (size_t i = 0; i < sizeof steps / sizeof *steps && status == DV_OK; i++)
             status = steps[i](why, sizeof why);
     }
