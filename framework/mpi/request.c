@@ -8,6 +8,10 @@
 const MPI_Status dv_status_empty = {
     .MPI_SOURCE = MPI_ANY_SOURCE, .MPI_TAG = MPI_ANY_TAG, .MPI_ERROR = MPI_SUCCESS};
 
+/* Of a receive from MPI_PROC_NULL; MPICH 4.0's MPI_Irecv leaves zeros instead, as if rank 0 had sent. */
+const MPI_Status dv_status_nobody = {
+    .MPI_SOURCE = MPI_PROC_NULL, .MPI_TAG = MPI_ANY_TAG, .MPI_ERROR = MPI_SUCCESS};
+
 static struct dv_request *free_requests, *orphans;
 static uint64_t posted; /* serial of the last request */
 static volatile int lock;
@@ -171,6 +175,8 @@ void dv_request_finish(struct dv_request *r, int rc, const MPI_Status *status)
     r->state = DV_REQUEST_DONE;
     r->error = rc;
     r->status = *status;
+    if (r->what == DV_REQUEST_RECV && r->side.peer == MPI_PROC_NULL && !dv_status_is_cancelled(status))
+        r->status = dv_status_nobody;
     if (r->what <= DV_REQUEST_RECV)
         count(r, status);
     if (r->buffered)

@@ -144,7 +144,7 @@ static inline uint64_t dv_status_bytes(const MPI_Status *status)
     return (uint32_t)status->count_lo | (uint64_t)((uint32_t)status->count_hi_and_cancelled >> 1)
                                             << 32;
 }
-extern const MPI_Status dv_status_empty;
+extern const MPI_Status dv_status_empty, dv_status_nobody;
 /* The status of a message of this many bytes; MPI_ERROR is MPI_SUCCESS. */
 MPI_Status dv_status_message(int source, int tag, uint64_t bytes);
 

@@ -400,7 +400,8 @@ static void self_and_nobody(void)
     MPI_Send(out, 5, MPI_INT, MPI_PROC_NULL, 852, MPI_COMM_WORLD);
     MPI_Recv(in, 5, MPI_INT, MPI_PROC_NULL, 852, MPI_COMM_WORLD, &status);
     MPI_Get_count(&status, MPI_INT, &n);
-    CHECK(status.MPI_SOURCE == MPI_PROC_NULL && status.MPI_TAG == MPI_ANY_TAG && n == 0, "MPI_PROC_NULL: status");
+    CHECK(status.MPI_SOURCE == MPI_PROC_NULL && status.MPI_TAG == MPI_ANY_TAG && n == 0, "MPI_PROC_NULL: source %d tag %d count %d", status.MPI_SOURCE,
+          status.MPI_TAG, n);
     MPI_Sendrecv(out, 5, MPI_INT, MPI_PROC_NULL, 0, in, 5, MPI_INT, MPI_PROC_NULL, 0, MPI_COMM_WORLD, &status);
     MPI_Improbe(MPI_PROC_NULL, 3, MPI_COMM_WORLD, &flag, &message, &status);
     CHECK(flag && message == MPI_MESSAGE_NO_PROC, "MPI_Improbe of MPI_PROC_NULL");
