@@ -9,7 +9,7 @@ include mk/toolchain.mk
 include mk/rules.mk
 
 MODULES := framework/common framework/gate framework/image framework/capture framework/rank framework/mpi \
-           framework/control framework/cli framework/tests strategies apps harness framework/tests/bench
+           framework/control framework/cli framework/tests strategies apps apps/hazards harness framework/tests/bench
 include $(wildcard $(addsuffix /module.mk,$(MODULES)))
 $(eval $(dv_generate_rules))
 
