@@ -31,3 +31,26 @@ ARCHIVES += dvmpitable
 dvmpitable_SRCS := mpi_table.c
 dvmpitable_CPPFLAGS := $(MPICH_CPPFLAGS)
 dvmpitable_DEPS := $(O)/gen/mpi_fn.h
+
+# Programs that verify MPI objects, and the library with dv_test_rebuild, which makes all objects again in one process
+# (framework/tests/mpi/rebuild.sh; not part of `all`).
+TEST_PROGRAMS += mpi-objects mpi-passing
+$(foreach t,objects passing,$(eval mpi-$(t)_SRCS := framework/tests/mpi/$(t).c) $(eval mpi-$(t)_CC := $(MPICC)) \
+  $(eval mpi-$(t)_CFLAGS := -Wno-stringop-overflow))
+
+TEST_EXTRA += $(O)/tests/mpi-fortran $(O)/tests/rebuild/lib/dejavu/libmpich.so.12
+$(O)/tests/mpi-fortran: framework/tests/mpi/fortran.f90
+	@mkdir -p $(@D) $(O)/obj/mpi-fortran
+	$(if $(V),,@echo "  FC      $<")
+	$(Q)mpifort.mpich -O1 -g -fallow-argument-mismatch -w -J $(O)/obj/mpi-fortran $< -o $@
+
+DV_REBUILD_HOOK := $(O)/obj/rebuild_hook.o
+$(DV_REBUILD_HOOK): framework/tests/mpi/rebuild_hook.c framework/mpi/objects.h framework/mpi/core.h $(O)/gen/mpi_fn.h
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  CC      $<")
+	$(Q)$(CC) $(DV_CPPFLAGS) $($(DV_MPICH)_CPPFLAGS) $(DV_CFLAGS) $($(DV_MPICH)_CFLAGS) -c $< -o $@
+$(O)/tests/rebuild/lib/dejavu/libmpich.so.12: $(O)/lib/$(DV_MPICH) $(DV_REBUILD_HOOK)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LINK    $@")
+	$(Q)$(CC) $(DV_CFLAGS) -shared $($(DV_MPICH)_LDFLAGS) $(call dv_objects,$(DV_MPICH)) $(DV_REBUILD_HOOK) \
+	    $(O)/lib/libdvcommon.a -o $@

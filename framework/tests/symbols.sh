@@ -2,7 +2,7 @@
 # DejaVu's libmpich.so.12 exports the same symbols, of the same kinds, as the real one, and depends on libc only.
 # usage: symbols.sh [OURS [REAL]]
 set -eu
-ours=${1:-build/lib/dejavu/libmpich.so.12}
+ours=${1:-${DEJAVU_BUILD:-build}/lib/dejavu/libmpich.so.12}
 real=${2:-/usr/lib/x86_64-linux-gnu/libmpich.so.12}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
