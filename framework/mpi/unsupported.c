@@ -105,8 +105,7 @@ static bool locate_in(const char *line, uint64_t address, char *text, size_t byt
         return false;
     line = skip_field(line + 1); /* permissions */
     uint64_t offset = parse_hex(&line);
-    line = skip_field(skip_field(line + 1)); /* device, */
-    line = skip_field(line);                 /* inode */
+    line = skip_field(skip_field(line + 1)); /* device, inode */
     const char *name = strrchr(line, '/');
     if (name == NULL)
         return false;
