@@ -1,0 +1,144 @@
+#!/bin/bash
+# `make bench`: what DejaVu costs on this machine, into results/. Usage: mk/bench.sh BUILD [idle|latency|bandwidth ...]
+#
+#   idle       CG, FT, MG class A at 2 ranks, idle against native     results/idle.h5       (experiments/idle.yaml)
+#   latency    messages of 8 bytes and 1 MiB, idle against native     results/latency.h5
+#   bandwidth  checkpoints to and restarts from a RAM disk, 1 and 2   results/bandwidth.h5
+#              ranks of BENCH_MIB (1024) MiB each, beside memcpy
+#
+# BENCH_PAIRS (13), BENCH_EPOCHS (15), BENCH_RESTARTS (12): repetitions. BENCH_RESULTS: another directory than results.
+# Tables go to standard output, progress to standard error. Exit status 1 if a measurement failed.
+set -u
+build=$(realpath "${1:?usage: mk/bench.sh BUILD [idle|latency|bandwidth ...]}")
+shift
+cd "$(dirname "$0")/.." || exit 3
+[ $# -eq 0 ] && set -- idle latency bandwidth
+results=${BENCH_RESULTS:-results}
+pairs=${BENCH_PAIRS:-13} mib=${BENCH_MIB:-1024} epochs=${BENCH_EPOCHS:-15} restarts=${BENCH_RESTARTS:-12}
+dejavu=$build/bin/dejavu record=$build/tests/bench-record
+failed=0 job_pid=
+work=$(mktemp -d /dev/shm/dejavu-bench.XXXXXX) || exit 3
+
+say() { echo "bench: $*" >&2; }
+failure() { say "$*" && failed=1; }
+clean_up() {
+    [ -n "$job_pid" ] && kill "$job_pid" 2>/dev/null && wait "$job_pid" 2>/dev/null
+    rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+mkdir -p "$results" || exit 3
+
+bench_idle() {
+    "$build/bin/dejavu-bench" run experiments/idle.yaml --set output="$results" && "$build/bin/dejavu-bench" report experiments/idle.yaml --set output="$results"
+}
+
+# One run of the ping-pong: $1 native or idle, $2 where its output goes.
+pingpong() {
+    local launch=(mpiexec.mpich -n 2)
+    [ "$1" = idle ] && launch=("$dejavu" run -n 2 --max-restarts 0 --job "$work/pingpong" --)
+    timeout 120 "${launch[@]}" "$build/tests/bench-pingpong" >"$2" </dev/null
+    local status=$?
+    rm -rf "$work/pingpong"
+    return $status
+}
+
+bench_latency() {
+    local items=() order position pair base
+    for ((pair = -1; pair < pairs; pair++)); do # pair -1 warms the machine up and is left out
+        order=(native idle)
+        ((pair % 2)) && order=(idle native)
+        position=0
+        for base in "${order[@]}"; do
+            pingpong "$base" "$work/latency-$pair-$base" || return 1
+            ((pair >= 0)) && items+=("$pair:$position:$base:$work/latency-$pair-$base")
+            position=$((position + 1))
+        done
+        say "latency: $((pair + 1)) of $pairs pairs"
+    done
+    "$record" latency "$results/latency.h5" "$build/bin" "${items[@]}"
+}
+
+# How often an event is in the job's record.
+count() { cat "$work/job/events" 2>/dev/null | grep -c "^[^ ]* $1 "; }
+
+# Until command "$@" succeeds or the job ends or two minutes are over.
+wait_until() {
+    local tries
+    for ((tries = 0; tries < 1200; tries++)); do
+        "$@" && return 0
+        kill -0 "$job_pid" 2>/dev/null || return 1
+        sleep 0.1
+    done
+    return 1
+}
+is_running() { [ "$(count running)" -gt "$1" ]; }
+has_copied() { [ "$(wc -l <"$work/copies" 2>/dev/null || echo 0)" -ge "$1" ]; }
+
+# A process of the job that belongs to a rank, as the last `connected` lines say.
+rank_process() { sed -n 's/^[^ ]* connected .*\<pid=\([0-9]*\).*/\1/p' "$work/job/events" | tail -n 1; }
+
+# Checkpoints, then kills of a rank, each of which brings all ranks back from the last epoch.
+exercise() {
+    local i
+    wait_until is_running 0 && wait_until has_copied $((3 * $1)) || return 1
+    for ((i = 0; i < epochs; i++)); do
+        timeout 60 "$dejavu" checkpoint "$work/job" >/dev/null || return 1
+        sleep 0.5
+    done
+    say "bandwidth, $1 rank(s): $epochs checkpoints taken"
+    for ((i = 1; i <= restarts; i++)); do
+        kill -KILL "$(rank_process)" || return 1
+        wait_until is_running "$i" || return 1
+        sleep 0.3
+    done
+    say "bandwidth, $1 rank(s): $restarts times killed and restarted"
+}
+
+# $1 ranks; $2.. program. Leaves $work/job/events and $work/copies.
+bandwidth_job() {
+    local ranks=$1 launch=() status
+    shift
+    [ "$ranks" -gt 1 ] && launch=(-n "$ranks")
+    rm -rf "$work/job" "$work/end"
+    "$dejavu" run "${launch[@]}" --max-restarts $((restarts + 1)) --job "$work/job" -- "$@" "$mib" "$work/end" \
+        >"$work/copies" </dev/null 2>"$work/messages" &
+    job_pid=$!
+    exercise "$ranks"
+    status=$?
+    touch "$work/end"
+    if [ $status -ne 0 ]; then
+        kill "$job_pid" 2>/dev/null
+    fi
+    wait "$job_pid" || status=1
+    job_pid=
+    [ $status -eq 0 ] || cat "$work/messages" >&2
+    return $status
+}
+
+bench_bandwidth() {
+    local items=() run=0 ranks program need
+    need=$((mib * 9)) # 2 ranks: their memory, 2 epochs kept, one spare and one being written
+    if [ "$(df --output=avail -m /dev/shm | tail -n 1)" -lt $need ]; then
+        say "bandwidth: needs $need MiB free in /dev/shm; set BENCH_MIB to less than $mib"
+        return 1
+    fi
+    for ranks in 1 2; do
+        program=$build/tests/bench-memory
+        [ "$ranks" -eq 1 ] && program=$build/tests/bench-memory-alone
+        bandwidth_job "$ranks" "$program" || return 1
+        mv "$work/job/events" "$work/events-$run" && mv "$work/copies" "$work/copies-$run" || return 1
+        rm -rf "$work/job"
+        items+=("$run:$ranks:$work/events-$run:$work/copies-$run")
+        run=$((run + 1))
+    done
+    "$record" bandwidth "$results/bandwidth.h5" "$build/bin" "${items[@]}"
+}
+
+for part in "$@"; do
+    case $part in
+    idle | latency | bandwidth) "bench_$part" || failure "$part: not measured" ;;
+    *) failure "$part: no such part; idle, latency or bandwidth" ;;
+    esac
+done
+exit $failed
