@@ -159,8 +159,6 @@ static enum dv_status start_lower_half(void)
     if (status == DV_OK)
         status = dv_threads_start();
     if (status == DV_OK)
-        status = dv_agent_start();
-    if (status == DV_OK)
         status = dv_capture_open(dv_rank.options.capture, dv_rank.options.capture_options,
                                  &dv_rank.capture);
     return status;
@@ -180,6 +178,8 @@ static enum dv_status start_upper_half(void)
         status = dv_loader_load(&loaded);
     if (status == DV_OK)
         status = dv_capture_arm(dv_rank.capture);
+    if (status == DV_OK)
+        status = dv_agent_start();
     if (status != DV_OK)
         return status;
     const char *name = strrchr(dv_rank.program, '/');

@@ -104,7 +104,7 @@ void *dv_thunk(uint32_t index, void *function);
 
 /* ---- agent.c ---- */
 enum dv_status dv_agent_connect(void) DV_CHECKED; /* no threads yet */
-enum dv_status dv_agent_start(void) DV_CHECKED;
+enum dv_status dv_agent_start(void) DV_CHECKED;   /* the gate page must be there */
 uint64_t dv_agent_stop_epoch(void);
 enum dv_cut_verdict dv_agent_cut_wait(uint64_t epoch, const struct dv_cut_entry *entries,
                                       size_t count);

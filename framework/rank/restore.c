@@ -94,7 +94,7 @@ static enum dv_status restore(struct dv_image_reader *image)
      * have done so. */
     if (status == DV_OK && gate.phase == 1)
         PMPI_Barrier(MPI_COMM_WORLD);
-    return status;
+    return status == DV_OK ? dv_agent_start() : status;
 }
 
 enum dv_status dv_restore_run(void)
