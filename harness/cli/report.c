@@ -14,12 +14,13 @@
 
 #define CONFIDENCE 0.95
 #define NS_PER_MS 1e6
-#define NAME_WIDTH 44
+#define NAME_WIDTH_MIN 24
 
 struct printing {
     const struct dv_report_data *data;
     double *values; /* room for any sample */
     FILE *out;
+    int width;   /* of the first column */
     bool ranges; /* some cell had too few values for an interval */
 };
 
@@ -61,7 +62,7 @@ static void print_overhead_row(struct printing *p, size_t group, size_t treatmen
             dv_sample_ratios(p->data, group, treatment, (size_t)idle, DV_MEASURE_WALL, p->values);
         ratio_text(p, count, to_idle, sizeof to_idle);
     }
-    fprintf(p->out, "  %-*s %3zu %9.3f  %-23s  %-23s  %-23s\n", NAME_WIDTH,
+    fprintf(p->out, "  %-*s %3zu %9.3f  %-23s  %-23s  %-23s\n", p->width,
             p->data->treatments[treatment].label, (int)treatment == native ? n : pairs, median,
             to_native, to_idle, own);
 }
@@ -101,7 +102,7 @@ static void print_geometric_means(struct printing *p)
                 medians[count++] = dv_stats_median(p->values, pairs);
         }
         if (count && (int)t != native)
-            fprintf(p->out, "  %-*s %.3f  (%zu of %zu)\n", NAME_WIDTH, d->treatments[t].label,
+            fprintf(p->out, "  %-*s %.3f  (%zu of %zu)\n", p->width, d->treatments[t].label,
                     dv_stats_geometric_mean(medians, count), count, d->group_count);
     }
     free(medians);
@@ -113,7 +114,7 @@ static void print_overhead(struct printing *p)
             "OVERHEAD: wall time of whole runs, start-up and recovery included (CLOCK_MONOTONIC)\n"
             "ratios paired by block: median [95 %% order-statistic interval]; n: pairs\n"
             "  %-*s %3s %9s  %-23s  %-23s  %-23s\n",
-            NAME_WIDTH, "", "n", "median s", "ratio to native", "ratio to idle",
+            p->width, "", "n", "median s", "ratio to native", "ratio to idle",
             "own time to native's");
     for (size_t g = 0; g < p->data->group_count; g++)
         print_group(p, g);
@@ -143,7 +144,7 @@ static void print_checkpoint_row(struct printing *p, size_t g, size_t t)
     double per_run = dv_stats_median(p->values, runs);
     char label[340];
     snprintf(label, sizeof label, "%s %s", p->data->groups[g].label, p->data->treatments[t].label);
-    fprintf(p->out, "  %-*s %6zu %6.1f %9.2f %9.2f %9.2f %9.2f %9.2f %9.1f %9.1f\n", NAME_WIDTH,
+    fprintf(p->out, "  %-*s %6zu %6.1f %9.2f %9.2f %9.2f %9.2f %9.2f %9.1f %9.1f\n", p->width,
             label, n, per_run, median, p95, most,
             epoch_median(p, g, t, offsetof(struct dv_epoch_row, write_ns), false) / NS_PER_MS,
             epoch_median(p, g, t, offsetof(struct dv_epoch_row, sync_ns), false) / NS_PER_MS,
@@ -159,7 +160,7 @@ static void print_checkpoints(struct printing *p)
             "\nCHECKPOINTS: per epoch, slowest rank; stall: the application stood still; sync: "
             "fsync, application running; bytes: all ranks\n"
             "  %-*s %6s %6s %9s %9s %9s %9s %9s %9s %9s\n",
-            NAME_WIDTH, "", "epochs", "a run", "stall ms", "p95", "max", "write ms", "sync ms",
+            p->width, "", "epochs", "a run", "stall ms", "p95", "max", "write ms", "sync ms",
             "data MiB", "file MiB");
     for (size_t g = 0; g < p->data->group_count; g++) {
         for (size_t t = 0; t < p->data->treatment_count; t++)
@@ -173,7 +174,7 @@ static void print_restarts(struct printing *p)
         return;
     fprintf(p->out,
             "\nRESTARTS: from the SIGKILL until all ranks run again\n  %-*s %6s %10s %10s\n",
-            NAME_WIDTH, "", "n", "median s", "max s");
+            p->width, "", "n", "median s", "max s");
     for (size_t g = 0; g < p->data->group_count; g++) {
         for (size_t t = 0; t < p->data->treatment_count; t++) {
             size_t n = dv_sample_recoveries(p->data, g, t, p->values);
@@ -181,7 +182,7 @@ static void print_restarts(struct printing *p)
             snprintf(label, sizeof label, "%s %s", p->data->groups[g].label,
                      p->data->treatments[t].label);
             if (n)
-                fprintf(p->out, "  %-*s %6zu %10.3f %10.3f\n", NAME_WIDTH, label, n,
+                fprintf(p->out, "  %-*s %6zu %10.3f %10.3f\n", p->width, label, n,
                         dv_stats_median(p->values, n), dv_stats_maximum(p->values, n));
         }
     }
@@ -261,6 +262,21 @@ static void print_header(const struct dv_tables *tables, const struct dv_store_i
             environment_value(tables, "mpi"));
 }
 
+/* Room for "<group> <treatment>". */
+static int label_width(const struct dv_report_data *data)
+{
+    size_t group = 0, treatment = NAME_WIDTH_MIN;
+    for (size_t i = 0; i < data->group_count; i++) {
+        size_t length = strlen(data->groups[i].label);
+        group = length > group ? length : group;
+    }
+    for (size_t i = 0; i < data->treatment_count; i++) {
+        size_t length = strlen(data->treatments[i].label);
+        treatment = length > treatment ? length : treatment;
+    }
+    return (int)(group + 1 + treatment);
+}
+
 void dv_report_print(const struct dv_tables *tables, const struct dv_store_info *info, FILE *out)
 {
     struct dv_report_data data;
@@ -273,6 +289,7 @@ void dv_report_print(const struct dv_tables *tables, const struct dv_store_info 
     }
     dv_report_data_make(tables, &data);
     struct printing p = {.data = &data, .out = out};
+    p.width = label_width(&data);
     p.values = dv_reallocate(NULL, room, sizeof *p.values);
     print_overhead(&p);
     print_checkpoints(&p);

@@ -95,7 +95,7 @@ static enum dv_status read_word(const struct dv_reading *at, yaml_node_t *node,
 enum dv_status dv_read_yes_no(const struct dv_reading *at, yaml_node_t *node, void *field)
 {
     static const char *const words[] = {"no", "yes", "false", "true", NULL};
-    int index;
+    int index = 0;
     enum dv_status status = read_word(at, node, words, &index);
     if (status == DV_OK)
         *(int *)field = index & 1;
@@ -105,7 +105,7 @@ enum dv_status dv_read_yes_no(const struct dv_reading *at, yaml_node_t *node, vo
 enum dv_status dv_read_keep(const struct dv_reading *at, yaml_node_t *node, void *field)
 {
     static const char *const words[] = {"never", "failed", "always", NULL};
-    int index;
+    int index = 0;
     enum dv_status status = read_word(at, node, words, &index);
     if (status == DV_OK)
         *(enum dv_keep *)field = (enum dv_keep)index;
@@ -335,7 +335,7 @@ static enum dv_status read_fault(const struct dv_reading *at, yaml_node_t *node,
     if (status == DV_OK && moment)
         status = read_moment(at, moment, fault);
     if (status == DV_OK && epoch) {
-        int64_t number;
+        int64_t number = 0;
         struct dv_reading inner = *at;
         inner.key = "after-epoch";
         status = read_integer(&inner, epoch, 0, 1000000000, &number);

@@ -161,7 +161,7 @@ enum dv_status dv_file_shorten(const char *path, size_t head, size_t tail)
     if (stat(path, &info) != 0 || (size_t)info.st_size <= head + tail + 256)
         return DV_OK;
     char *text;
-    size_t length;
+    size_t length = 0;
     enum dv_status status = dv_file_read(path, &text, &length);
     if (status != DV_OK)
         return status;

@@ -16,26 +16,37 @@ void dv_store_path(const struct dv_experiment *experiment, char *path, size_t pa
     snprintf(path, path_bytes, "%s/%s.h5", experiment->output, experiment->name);
 }
 
-static bool write_text(hid_t parent, const char *name, const char *text, bool attribute)
+/* A fixed-length UTF-8 type for this text. */
+static hid_t text_type(const char *text)
 {
     size_t bytes = strlen(text);
-    hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR), object = H5I_INVALID_HID;
+    hid_t type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, bytes ? bytes : 1);
     H5Tset_strpad(type, H5T_STR_NULLPAD);
     H5Tset_cset(type, H5T_CSET_UTF8);
-    bool done;
-    if (attribute) {
-        object = H5Acreate2(parent, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-        done = object >= 0 && H5Awrite(object, type, text) >= 0;
-        if (object >= 0)
-            H5Aclose(object);
-    } else {
-        object = H5Dcreate2(parent, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-        done = object >= 0 && H5Dwrite(object, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) >= 0 &&
-               write_text(object, "description", "the experiment file, byte for byte", true);
-        if (object >= 0)
-            H5Dclose(object);
-    }
+    return type;
+}
+
+static bool write_text(hid_t parent, const char *name, const char *text)
+{
+    hid_t type = text_type(text), space = H5Screate(H5S_SCALAR);
+    hid_t attribute = H5Acreate2(parent, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    bool done = attribute >= 0 && H5Awrite(attribute, type, text) >= 0;
+    if (attribute >= 0)
+        H5Aclose(attribute);
+    H5Sclose(space);
+    H5Tclose(type);
+    return done;
+}
+
+static bool write_yaml(hid_t group, const char *text)
+{
+    hid_t type = text_type(text), space = H5Screate(H5S_SCALAR);
+    hid_t dataset = H5Dcreate2(group, "yaml", type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    bool done = dataset >= 0 && H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) >= 0 &&
+                write_text(dataset, "description", "the experiment file, byte for byte");
+    if (dataset >= 0)
+        H5Dclose(dataset);
     H5Sclose(space);
     H5Tclose(type);
     return done;
@@ -57,9 +68,9 @@ static bool write_configuration(const struct dv_experiment *e, hid_t file)
     hid_t group = H5Gcreate2(file, "configuration", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     if (group < 0)
         return false;
-    bool done = write_text(group, "description", "what was asked for", true) &&
-                write_text(group, "yaml", e->text, false) && write_number(group, "seed", e->seed) &&
-                write_text(group, "file", e->path, true);
+    bool done = write_text(group, "description", "what was asked for") &&
+                write_yaml(group, e->text) && write_number(group, "seed", e->seed) &&
+                write_text(group, "file", e->path);
     return H5Gclose(group) >= 0 && done;
 }
 
@@ -70,10 +81,9 @@ static bool write_all(const struct dv_campaign *c, const struct dv_tables *table
     snprintf(id, sizeof id, "%016" PRIx64, c->journal.id);
     snprintf(digest, sizeof digest, "%016" PRIx64, c->plan->digest);
     bool done = write_number(file, "schema_version", DV_SCHEMA_VERSION) &&
-                write_text(file, "generator", GENERATOR, true) &&
-                write_text(file, "name", e->name, true) &&
-                write_text(file, "description", e->description, true) &&
-                write_text(file, "campaign", id, true) && write_text(file, "plan", digest, true) &&
+                write_text(file, "generator", GENERATOR) && write_text(file, "name", e->name) &&
+                write_text(file, "description", e->description) &&
+                write_text(file, "campaign", id) && write_text(file, "plan", digest) &&
                 write_number(file, "runs_planned", (int64_t)c->plan->run_count) &&
                 write_configuration(e, file);
     for (size_t i = 0; done && i < DV_TABLES; i++)

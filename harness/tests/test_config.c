@@ -26,7 +26,9 @@ static void test_full_experiment(void **state)
     assert_string_equal(e.name, "thé test");
     assert_int_equal(e.app_count, 2);
     assert_string_equal(e.apps[0].arguments.item[1], "{class}");
-    assert_string_equal(e.apps[1].program, realpath("/bin/true", NULL));
+    char *whole = realpath("/bin/true", NULL);
+    assert_string_equal(e.apps[1].program, whole);
+    free(whole);
     assert_int_equal(e.apps[1].ranks.item[0], 3);
     assert_int_equal(e.strategy_count, 4); /* the bases are always there */
     assert_int_equal(e.strategies[0].kind, DV_STRATEGY_NATIVE);
