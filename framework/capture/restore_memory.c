@@ -104,6 +104,10 @@ static enum dv_status map_at(const struct dv_memory_record *record, int protecti
     /* MAP_FIXED, which NOREPLACE implies, is what the lower half's placement filter looks for. */
     flags |= MAP_FIXED | MAP_FIXED_NOREPLACE;
     void *got = mmap(wanted, length, protection, flags, fd, (off_t)offset);
+    /* Larger than what the kernel would ever commit: the application reserved it without. That this
+     * mapping was one of those is not to be read from /proc/self/maps. */
+    if (got == MAP_FAILED && errno == ENOMEM && (flags & MAP_ANONYMOUS))
+        got = mmap(wanted, length, protection, flags | MAP_NORESERVE, fd, (off_t)offset);
     if (got == MAP_FAILED)
         return failed(record, "make", errno);
     if (got != wanted) {
