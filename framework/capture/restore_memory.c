@@ -96,22 +96,28 @@ static void zero_gaps(const struct restore *r, uint64_t start, uint64_t end)
         memset(address_of(start), 0, end - start);
 }
 
+/* MAP_FAILED with errno, or the mapping. */
+static void *try_map(const struct dv_memory_record *record, int protection, int flags, int fd,
+                     uint64_t offset)
+{
+    size_t length = record->end - record->start;
+    /* MAP_FIXED, which NOREPLACE implies, is what the lower half's placement filter looks for. */
+    flags |= MAP_FIXED | MAP_FIXED_NOREPLACE;
+    return mmap(address_of(record->start), length, protection, flags, fd, (off_t)offset);
+}
+
 static enum dv_status map_at(const struct dv_memory_record *record, int protection, int flags,
                              int fd, uint64_t offset)
 {
-    size_t length = record->end - record->start;
-    void *wanted = address_of(record->start);
-    /* MAP_FIXED, which NOREPLACE implies, is what the lower half's placement filter looks for. */
-    flags |= MAP_FIXED | MAP_FIXED_NOREPLACE;
-    void *got = mmap(wanted, length, protection, flags, fd, (off_t)offset);
+    void *got = try_map(record, protection, flags, fd, offset);
     /* Larger than what the kernel would ever commit: the application reserved it without. That this
      * mapping was one of those is not to be read from /proc/self/maps. */
     if (got == MAP_FAILED && errno == ENOMEM && (flags & MAP_ANONYMOUS))
-        got = mmap(wanted, length, protection, flags | MAP_NORESERVE, fd, (off_t)offset);
+        got = try_map(record, protection, flags | MAP_NORESERVE, fd, offset);
     if (got == MAP_FAILED)
         return failed(record, "make", errno);
-    if (got != wanted) {
-        munmap(got, length);
+    if (got != address_of(record->start)) {
+        munmap(got, record->end - record->start);
         return failed(record, "make", EEXIST);
     }
     return DV_OK;
@@ -149,24 +155,44 @@ static enum dv_status protect(const struct dv_memory_record *record, int present
     return DV_OK;
 }
 
-static enum dv_status restore_private(struct restore *r, const struct dv_memory_record *record)
+/* How many records from this one on may have been one mapping whose pages got different
+ * protections. They are made as one, and protected afterwards: pieces that were mapped one by one
+ * would not become one again when the application makes their protections equal, and mremap works
+ * on whole mappings. */
+static size_t group_of(const struct dv_memory_record *records, size_t count)
 {
-    int wanted = protection_of(record);
-    uint64_t stored = stored_bytes(r, record->start, record->end);
-    int present = stored ? PROT_READ | PROT_WRITE : wanted;
+    const uint32_t alone = DV_REGION_FILE | DV_REGION_GROWSDOWN | DV_REGION_STACK;
+    size_t n = 1;
+    if (records[0].kind != DV_MAP_PRIVATE || (records[0].flags & alone))
+        return 1;
+    while (n < count && records[n].kind == DV_MAP_PRIVATE && !(records[n].flags & alone) &&
+           records[n].start == records[n - 1].end && strcmp(records[n].path, records[0].path) == 0)
+        n++;
+    return n;
+}
+
+static enum dv_status restore_private(struct restore *r, const struct dv_memory_record *records,
+                                      size_t count)
+{
+    struct dv_memory_record whole = records[0];
+    whole.end = records[count - 1].end;
+    for (size_t i = 1; i < count; i++)
+        whole.flags |= records[i].flags;
+    uint64_t stored = stored_bytes(r, whole.start, whole.end);
+    int present = stored || count > 1 ? PROT_READ | PROT_WRITE : protection_of(&whole);
     int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-    if (record->flags & DV_REGION_GROWSDOWN)
+    if (whole.flags & DV_REGION_GROWSDOWN)
         flags |= MAP_GROWSDOWN;
     /* Reservations, and memory that is written here once, must not count as committed. */
-    if (!(wanted & PROT_WRITE))
+    if (!(whole.flags & DV_REGION_WRITE))
         flags |= MAP_NORESERVE;
-    enum dv_status status = map_at(record, present, flags, -1, 0);
+    enum dv_status status = map_at(&whole, present, flags, -1, 0);
     if (status != DV_OK)
         return status;
-    advise_huge(record, stored);
-    status = load(r, record, stored);
-    if (status == DV_OK)
-        status = protect(record, present);
+    advise_huge(&whole, stored);
+    status = load(r, &whole, stored);
+    for (size_t i = 0; i < count && status == DV_OK; i++)
+        status = protect(&records[i], present);
     return status;
 }
 
@@ -212,7 +238,7 @@ static enum dv_status restore_copy(struct restore *r, const struct dv_memory_rec
 {
     dv_warn("capture", "%s, mapped shared for reading, %s; using a private copy from the image",
             record->path, reason);
-    return restore_private(r, record);
+    return restore_private(r, record, 1);
 }
 
 static enum dv_status restore_read_only_file(struct restore *r,
@@ -277,17 +303,18 @@ static enum dv_status restore_written_file(struct restore *r, const struct dv_me
     return status;
 }
 
-static enum dv_status restore_record(struct restore *r, const struct dv_memory_record *record)
+static enum dv_status restore_records(struct restore *r, const struct dv_memory_record *records,
+                                      size_t count)
 {
-    r->result.mapped_bytes += record->end - record->start;
-    switch (record->kind) {
+    r->result.mapped_bytes += records[count - 1].end - records[0].start;
+    switch (records[0].kind) {
     case DV_MAP_SHARED_ANON:
-        return restore_shared_anonymous(r, record);
+        return restore_shared_anonymous(r, records);
     case DV_MAP_SHARED_FILE:
-        return record->flags & DV_REGION_WRITE ? restore_written_file(r, record)
-                                               : restore_read_only_file(r, record);
+        return records[0].flags & DV_REGION_WRITE ? restore_written_file(r, records)
+                                                  : restore_read_only_file(r, records);
     default:
-        return restore_private(r, record);
+        return restore_private(r, records, count);
     }
 }
 
@@ -325,8 +352,10 @@ enum dv_status dv_restore_memory(struct dv_image_reader *image, unsigned threads
         status = check_runs(&r, &section);
     if (status == DV_OK)
         status = clear_upper_half();
-    for (size_t i = 0; i < section.count && status == DV_OK; i++)
-        status = restore_record(&r, &section.records[i]);
+    for (size_t i = 0, n; i < section.count && status == DV_OK; i += n) {
+        n = group_of(section.records + i, section.count - i);
+        status = restore_records(&r, section.records + i, n);
+    }
     if (status == DV_OK) {
         r.result.heap_start = section.heap_start;
         r.result.heap_end = section.heap_end;

@@ -96,7 +96,7 @@ void cli_suggest(const char *name, unsigned mask, const char *prefix, char *text
         snprintf(text, text_bytes, "; did you mean %s%s?", prefix, near);
 }
 
-/* ---- the command line ---- */
+/* ---- the command line ---------------------------------------------------- */
 
 /* As getopt_long will understand it: the whole name or an abbreviation of only one. */
 static int match_long(const char *name, size_t length, bool *ambiguous)
@@ -264,7 +264,7 @@ static enum dv_status read_command_line(int argc, char **argv)
     return DV_OK;
 }
 
-/* ---- the other layers ---- */
+/* ---- the other layers ---------------------------------------------------- */
 
 static void read_environment(void)
 {

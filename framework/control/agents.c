@@ -97,7 +97,9 @@ bool dv_sup_hello(struct dv_sup *s, struct dv_conn *conn, const struct dv_wire_h
     conn->max_payload = DV_WIRE_MAX_PAYLOAD;
     dv_events_log(s->events, "connected", "rank=%u pid=%d host=%s incarnation=%u", hello.rank,
                   r->pid, r->host, s->incarnation);
-    if (dv_conn_send(conn, DV_WIRE_WELCOME, hello.rank, NULL, 0, NULL, 0) != DV_OK)
+    struct dv_wire_welcome welcome = {
+        .interval_ns = s->job->interval_s > 0 ? (uint64_t)(s->job->interval_s * 1e9) : 0};
+    if (dv_conn_send(conn, DV_WIRE_WELCOME, hello.rank, &welcome, sizeof welcome, NULL, 0) != DV_OK)
         return true; /* its end is seen as that of the connection */
     if (!s->restore_epoch)
         rank_runs(s, hello.rank);

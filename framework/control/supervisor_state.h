@@ -86,7 +86,7 @@ struct dv_sup {
     int exit_status;
 };
 
-/* ---- incarnation.c ---- */
+/* ---- incarnation.c ------------------------------------------------------- */
 /* Start the ranks: from `restore_epoch`. */
 void dv_sup_start(struct dv_sup *s);
 /* A rank has ended or was lost: wait for the rest, a bounded time. */
@@ -100,7 +100,7 @@ uint64_t dv_sup_incarnation_deadline_ns(const struct dv_sup *s);
 /* The supervisor ends with this status. */
 void dv_sup_finish(struct dv_sup *s, int exit_status, const char *reason);
 
-/* ---- choose.c ---- */
+/* ---- choose.c ------------------------------------------------------------ */
 /* The newest epoch that is whole and fits the job into `*epoch`, 0 if none was ever committed.
  * DV_ERR_DAMAGED: there are epochs, but none is whole. DV_ERR_MISMATCH: they are another job's.
  * Reported. */
@@ -109,7 +109,7 @@ enum dv_status dv_sup_choose_epoch(struct dv_sup *s, uint64_t *epoch) DV_CHECKED
 enum dv_status dv_sup_check_epoch(struct dv_sup *s, uint64_t epoch) DV_CHECKED;
 void dv_sup_mark_bad(struct dv_sup *s, uint64_t epoch);
 
-/* ---- agents.c ---- */
+/* ---- agents.c ------------------------------------------------------------ */
 /* The first frame of a connection was HELLO: it becomes rank's. True: the connection is taken over.
  */
 bool dv_sup_hello(struct dv_sup *s, struct dv_conn *conn, const struct dv_wire_header *header,
@@ -123,7 +123,7 @@ void dv_sup_send_all(struct dv_sup *s, enum dv_wire_type type, const void *paylo
 void dv_sup_agents_drain(struct dv_sup *s);
 void dv_sup_agents_forget(struct dv_sup *s);
 
-/* ---- checkpoints.c ---- */
+/* ---- checkpoints.c ------------------------------------------------------- */
 extern const struct dv_epoch_ops dv_sup_epoch_ops;
 /* Why no checkpoint can be taken now, NULL if it can. */
 const char *dv_sup_not_now(const struct dv_sup *s);
@@ -133,7 +133,7 @@ void dv_sup_checkpoint_tick(struct dv_sup *s, uint64_t now_ns);
 /* The ranks run: the interval begins. */
 void dv_sup_interval_begin(struct dv_sup *s, uint64_t now_ns);
 
-/* ---- commands.c ---- */
+/* ---- commands.c ---------------------------------------------------------- */
 enum dv_status dv_sup_client_add(struct dv_sup *s, struct dv_conn *conn) DV_CHECKED;
 void dv_sup_client_readable(struct dv_sup *s, struct dv_client *c);
 /* An epoch has ended: whom does it concern? `status` DV_OK: committed. */

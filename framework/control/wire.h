@@ -52,7 +52,7 @@
 
 enum dv_wire_type {
     DV_WIRE_HELLO = 1, /* agent: struct dv_wire_hello */
-    DV_WIRE_WELCOME,   /* supervisor: nothing */
+    DV_WIRE_WELCOME,   /* supervisor: struct dv_wire_welcome */
     DV_WIRE_STOP,      /* struct dv_wire_epoch + directory and recycle paths */
     DV_WIRE_PARKED,    /* struct dv_wire_parked + entries */
     DV_WIRE_RAISE,     /* struct dv_wire_parked (1 entry) */
@@ -84,6 +84,10 @@ struct dv_wire_hello {
                              launcher */
     uint32_t restored;    /* 1: will restore from an image */
     char host[64];
+};
+
+struct dv_wire_welcome {
+    uint64_t interval_ns; /* between checkpoints; 0: only on request */
 };
 
 struct dv_wire_epoch {

@@ -207,6 +207,7 @@ enum dv_status dv_image_writer_open(const char *directory, const char *name,
                                     const struct dv_image_identity *identity,
                                     struct dv_image_writer **writer)
 {
+    dv_image_prepare_halt();
     dv_mapping_trim();
     struct dv_image_writer *w = calloc(1, sizeof *w);
     if (!w)

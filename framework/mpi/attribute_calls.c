@@ -2,7 +2,7 @@
  * forms and the ones that libmpichfort calls. */
 #include "mpi/attributes.h"
 
-/* ---- keyvals ---- */
+/* ---- keyvals ------------------------------------------------------------- */
 
 static int keyval_create(void *copy, void *delete, enum dv_kind kind, void *extra_state,
                          int *keyval, const char *call)
@@ -80,7 +80,7 @@ int PMPI_Win_free_keyval(int *win_keyval)
 }
 DV_EXPORT(MPI_Win_free_keyval);
 
-/* ---- communicators ---- */
+/* ---- communicators ------------------------------------------------------- */
 
 static int comm_set(MPI_Comm handle, int keyval, void *value, enum dv_attribute_type type,
                     const char *call)
@@ -173,7 +173,7 @@ int MPII_Comm_get_attr(MPI_Comm comm, int keyval, void *value, int *flag,
     return comm_get(comm, keyval, value, flag, type, "MPI_Comm_get_attr");
 }
 
-/* ---- datatypes ---- */
+/* ---- datatypes ----------------------------------------------------------- */
 
 static int type_set(MPI_Datatype handle, int keyval, void *value, enum dv_attribute_type type,
                     const char *call)
@@ -240,7 +240,7 @@ int MPII_Type_get_attr(MPI_Datatype datatype, int keyval, void *value, int *flag
     return type_get(datatype, keyval, value, flag, type, "MPI_Type_get_attr");
 }
 
-/* ---- windows ---- */
+/* ---- windows ------------------------------------------------------------- */
 
 static int win_set(MPI_Win win, int keyval, void *value, enum dv_attribute_type type,
                    const char *call)

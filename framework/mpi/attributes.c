@@ -13,7 +13,7 @@ static uint64_t raw_handle(int handle)
     return (uint32_t)handle;
 }
 
-/* ---- keyvals ---- */
+/* ---- keyvals ------------------------------------------------------------- */
 
 /* For values given as integers, C callbacks get the address of the value. */
 static int c_copy_proxy(MPI_Comm_copy_attr_function *function, int handle, int keyval,
@@ -91,7 +91,7 @@ int MPIR_Dup_fn(MPI_Comm comm, int keyval, void *extra_state, void *value, void 
     return MPI_SUCCESS;
 }
 
-/* ---- lists ---- */
+/* ---- lists --------------------------------------------------------------- */
 
 static int call_delete(int handle, const struct dv_attribute *attribute)
 {
@@ -222,7 +222,7 @@ int dv_attribute_delete(int handle, struct dv_attribute **list, enum dv_kind kin
     return rc;
 }
 
-/* ---- predefined attributes: asked from the real library, given from upper-half memory ---- */
+/* ---- predefined attributes: asked from the real library, given from upper-half memory  */
 
 /* Communicators': an odd keyval is C's, the next even one Fortran's. */
 #define IS_BUILTIN(keyval) (((unsigned)(keyval) >> 30) == 1)

@@ -56,7 +56,7 @@ static uint64_t make_name(const struct dv_comm *comm, uint64_t seed)
     return name > DV_CUT_PHASE ? name : name + 2; /* 0 and DV_CUT_PHASE mean something else */
 }
 
-/* ---- order ---- */
+/* ---- order --------------------------------------------------------------- */
 
 static size_t position(uint64_t name)
 {
@@ -105,7 +105,7 @@ struct dv_comm *dv_comm_sorted(size_t index)
     return index < sorted_count ? sorted[index] : NULL;
 }
 
-/* ---- groups of a real communicator ---- */
+/* ---- groups of a real communicator --------------------------------------- */
 
 int dv_group_world_ranks(MPI_Group real, int size, int *world_ranks)
 {
@@ -162,7 +162,7 @@ static int *copy_ranks(const int *ranks, int size)
     return memcpy(dv_arena_alloc((size_t)size * sizeof(int)), ranks, (size_t)size * sizeof(int));
 }
 
-/* ---- entering and removing ---- */
+/* ---- entering and removing ----------------------------------------------- */
 
 static int outside_world(const int *world_ranks, int size)
 {

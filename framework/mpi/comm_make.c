@@ -237,8 +237,7 @@ int PMPI_Comm_create_group(MPI_Comm comm, MPI_Group group, int tag, MPI_Comm *ne
 }
 DV_EXPORT(MPI_Comm_create_group);
 
-/* ---- MPI_Intercomm_create: the two sides count on different parents and must come to one seed
- * ---- */
+/* ---- MPI_Intercomm_create: the two sides count on different parents and must come to one seed  */
 
 /* Has the remote group members who know nothing of DejaVu (spawned, connected)? */
 static bool remote_is_outside(MPI_Comm inter)

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/* ---- lingering communicators (comm_free.c) ---- */
+/* ---- lingering communicators (comm_free.c) ------------------------------- */
 
 static bool is_needed_here(const struct dv_comm *comm)
 {
@@ -94,7 +94,7 @@ static int settle_lingering(void)
     return rc;
 }
 
-/* ---- describe ---- */
+/* ---- describe ------------------------------------------------------------ */
 
 static int describe_hints(struct dv_comm *comm)
 {
@@ -125,7 +125,7 @@ enum dv_status dv_comms_describe(char *why, size_t why_bytes)
     return DV_OK;
 }
 
-/* ---- rebuild ---- */
+/* ---- rebuild ------------------------------------------------------------- */
 
 int dv_group_make(int size, const int *world_ranks, MPI_Group *real)
 {

@@ -26,7 +26,7 @@
 
 #include "mpi_fn.h" /* generated: enum dv_mpi_fn { DV_FN_MPI_Send, ... } and DV_FN_COUNT */
 
-/* ---- the gate -------------------------------------------------------------------------------------------------- */
+/* ---- the gate ------------------------------------------------------------ */
 
 /* This thread's lower-half thread pointer; 0 until its first call. */
 extern __thread uint64_t dv_lower_fs __attribute__((tls_model("initial-exec")));
@@ -41,13 +41,22 @@ static inline uint64_t dv_lower_fs_get(void)
     return __builtin_expect(fs != 0, 1) ? fs : dv_thread_attach();
 }
 
+/* dv_gate_enter without asking the processor: a thread that runs this library has its thread pointer at %fs:0. */
+static inline uint64_t dv_gate_enter_here(uint64_t lower_fs)
+{
+    uint64_t upper_fs = (uint64_t)__builtin_thread_pointer();
+    *(uint64_t *)(lower_fs + (uint64_t)DV_GATE->upper_fs_offset) = upper_fs;
+    dv_fs_set(lower_fs);
+    return upper_fs;
+}
+
 /* Call the real MPI function `name` (PMPI_name's address in the lower half): DV_REAL(MPI_Send)(buf, ...).
  * Arguments must not touch thread-local variables. Value: what the function returns. */
 #define DV_REAL(name, ...)                                                                         \
     ({                                                                                             \
         uint64_t dv_fs_ = dv_lower_fs_get();                                                       \
         __typeof__(&P##name) dv_fn_ = (__typeof__(&P##name))DV_GATE->mpi[DV_FN_##name];            \
-        dv_fs_ = dv_gate_enter(dv_fs_);                                                            \
+        dv_fs_ = dv_gate_enter_here(dv_fs_);                                                       \
         __auto_type dv_rc_ = dv_fn_(__VA_ARGS__);                                                  \
         dv_gate_leave(dv_fs_);                                                                     \
         dv_rc_;                                                                                    \
@@ -72,7 +81,7 @@ static inline uint64_t dv_lower_fs_get(void)
 enum dv_thunk_user { DV_THUNK_OP, DV_THUNK_GREQUEST, DV_THUNK_TOOL, DV_THUNK_FILE };
 #define DV_THUNK_INDEX(user, i) ((uint32_t)(i)*4u + (uint32_t)(user))
 
-/* ---- inside MPI, and safe points ------------------------------------------------------------------------------- */
+/* ---- inside MPI, and safe points ----------------------------------------- */
 
 /* Depth of MPI calls of the main thread: the parking signal returns at once while it is not 0, because dv_mpi_exit
  * looks at `stop`. Other threads do not count. */
@@ -103,7 +112,7 @@ static inline void dv_mpi_exit(void)
     }
 }
 
-/* ---- memory ---------------------------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------- */
 
 /* A private allocator (mmap-backed size classes, spin lock); async-signal-safe against the parking signal because that
  * signal does nothing while dv_in_mpi != 0. Returns zeroed memory; never NULL (refuses the call by aborting the
@@ -112,7 +121,7 @@ void *dv_arena_alloc(size_t bytes);
 void dv_arena_free(void *pointer, size_t bytes);
 void *dv_arena_grow(void *pointer, size_t old_bytes, size_t new_bytes);
 
-/* ---- objects ---------------------------------------------------------------------------------------------------- */
+/* ---- objects ------------------------------------------------------------- */
 
 enum dv_kind { /* MPICH's kind numbers, bits 26..29 of a handle */
     DV_KIND_COMM = 0x1,
@@ -256,7 +265,7 @@ void dv_collective_begin(struct dv_comm *comm, const char *call, int blocking);
  * comm may be NULL: MPI_COMM_WORLD's handler (MPI_COMM_SELF's in MPI-4). */
 int dv_error(struct dv_comm *comm, int rc, const char *call);
 
-/* ---- what cannot be checkpointed yet ---------------------------------------------------------------------------- */
+/* ---- what cannot be checkpointed yet ------------------------------------- */
 
 /* Objects that pass through (windows, files, ports, sessions, spawned communicators, partitioned or persistent
  * collective requests ...): while one is alive a checkpoint is refused with a reason that names `call` and where the
@@ -267,7 +276,7 @@ void dv_unsupported_freed(uint64_t object);
 /* The first living one, as text; 0 if none. */
 int dv_unsupported_alive(char *text, size_t bytes);
 
-/* ---- describe and rebuild (objects side) ------------------------------------------------------------------------ */
+/* ---- describe and rebuild (objects side) --------------------------------- */
 
 /* Before a capture, all ranks at the cut: ask the real library for what is needed to re-create objects and is not known
  * yet (groups' members, datatypes' envelopes, infos). May refuse with a reason. */
@@ -275,7 +284,7 @@ enum dv_status dv_objects_describe(char *why, size_t why_bytes);
 /* After a restore: re-create everything in the new lower half (collective). `real` fields are all stale on entry. */
 enum dv_status dv_objects_rebuild(char *why, size_t why_bytes);
 
-/* ---- requests (communication side) ------------------------------------------------------------------------------ */
+/* ---- requests (communication side) --------------------------------------- */
 
 /* Written by the communication side, called by the objects side and the generated wrappers. */
 /* A real request of a kind that passes through (persistent collectives, RMA, files): enter it as a virtual request

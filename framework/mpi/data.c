@@ -39,7 +39,7 @@ int *dv_weights_real(const int *weights)
     return (int *)(uintptr_t)weights;
 }
 
-/* ---- tools' interface QMPI: exported by MPICH 4.0 as functions that say "not supported" ---- */
+/* ---- tools' interface QMPI: exported by MPICH 4.0 as functions that say "not supported"  */
 
 enum { QMPI_UNSUPPORTED = 44 };
 

@@ -56,7 +56,7 @@ void dv_datatypes_done(MPI_Datatype *real, size_t n)
     dv_arena_free(real, n * sizeof *real);
 }
 
-/* ---- life ---- */
+/* ---- life ---------------------------------------------------------------- */
 
 void dv_datatype_hold(MPI_Datatype type)
 {
@@ -157,7 +157,7 @@ int PMPI_Type_dup(MPI_Datatype oldtype, MPI_Datatype *newtype)
 }
 DV_EXPORT(MPI_Type_dup);
 
-/* ---- types that the library keeps: one virtual handle for each ---- */
+/* ---- types that the library keeps: one virtual handle for each ----------- */
 
 static MPI_Datatype adopt_cached(MPI_Datatype real)
 {
@@ -207,7 +207,7 @@ int PMPI_Type_create_f90_integer(int r, MPI_Datatype *newtype)
 }
 DV_EXPORT(MPI_Type_create_f90_integer);
 
-/* ---- contents: the component types that the library hands out become objects ---- */
+/* ---- contents: the component types that the library hands out become objects  */
 
 static MPI_Datatype adopt_component(MPI_Datatype real)
 {
@@ -267,7 +267,7 @@ int PMPI_Type_get_contents_c(MPI_Datatype datatype, MPI_Count max_integers, MPI_
 }
 DV_EXPORT(MPI_Type_get_contents_c);
 
-/* ---- what the application put on predefined types: names and attributes ---- */
+/* ---- what the application put on predefined types: names and attributes -- */
 
 struct predefined {
     struct predefined *next;
@@ -327,7 +327,7 @@ int PMPI_Type_set_name(MPI_Datatype datatype, const char *type_name)
 }
 DV_EXPORT(MPI_Type_set_name);
 
-/* ---- describe and rebuild ---- */
+/* ---- describe and rebuild ------------------------------------------------ */
 
 enum dv_status dv_datatypes_describe(char *why, size_t why_bytes)
 {

@@ -117,7 +117,7 @@ int dv_recipe_read(MPI_Datatype real, uint64_t **recipe, size_t *words)
     return MPI_SUCCESS;
 }
 
-/* ---- and back ---- */
+/* ---- and back ------------------------------------------------------------ */
 
 struct contents {
     struct shape shape;

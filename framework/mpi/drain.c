@@ -57,9 +57,7 @@ struct drain {
     uint64_t messages, bytes; /* received */
 };
 
-/* ---- packets
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- packets ------------------------------------------------------------- */
 
 static struct outgoing *packet_new(size_t entries)
 {
@@ -170,8 +168,7 @@ static int packets_receive(struct drain *d)
     }
 }
 
-/* ---- telling what was sent
- * ---------------------------------------------------------------------------------------- */
+/* ---- telling what was sent ----------------------------------------------- */
 
 static int peer_world_rank(const struct dv_comm *comm, int peer)
 {
@@ -232,8 +229,7 @@ static int counts_send(struct drain *d)
     return rc;
 }
 
-/* ---- receiving what is under way
- * ---------------------------------------------------------------------------------- */
+/* ---- receiving what is under way ----------------------------------------- */
 
 /* Begin to receive a matched message as bytes. */
 static int begin_receive(struct dv_drained *message, MPI_Message *real)
@@ -315,9 +311,7 @@ static int take_matched(struct drain *d)
     return MPI_SUCCESS;
 }
 
-/* ---- are we there?
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- are we there? ------------------------------------------------------- */
 
 /* Operations of this rank; receives may stay pending, they are posted again after a restore. */
 static bool requests_level(void)
@@ -425,8 +419,7 @@ static void finish_contents(const struct drain *d)
         requests_level();
 }
 
-/* ---- the last exchange
- * -------------------------------------------------------------------------------------------- */
+/* ---- the last exchange --------------------------------------------------- */
 
 static int round_send(const struct drain *d, uint32_t round)
 {

@@ -121,7 +121,7 @@ int PMPI_Comm_get_parent(MPI_Comm *parent)
 }
 DV_EXPORT(MPI_Comm_get_parent);
 
-/* ---- ports and names: text that means something only to this process ---- */
+/* ---- ports and names: text that means something only to this process ----- */
 
 static uint64_t text_id(const char *kind, const char *text)
 {
@@ -190,7 +190,7 @@ int PMPI_Lookup_name(const char *service_name, MPI_Info info, char *port_name)
 }
 DV_EXPORT(MPI_Lookup_name);
 
-/* ---- sessions ---- */
+/* ---- sessions ------------------------------------------------------------ */
 
 int PMPI_Session_init(MPI_Info info, MPI_Errhandler errhandler, MPI_Session *session)
 {

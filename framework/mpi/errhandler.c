@@ -31,7 +31,7 @@ void dv_errhandler_release(int errhandler)
         dv_object_delete(&object->object, sizeof *object);
 }
 
-/* ---- calling ---- */
+/* ---- calling ------------------------------------------------------------- */
 
 static void call_user(const struct dv_errhandler *errhandler, uint64_t handle, int rc)
 {
@@ -132,7 +132,7 @@ int dv_session_error(MPI_Session session, int rc, const char *call)
     return foreign_error(DV_ERRHANDLER_SESSION, (uint32_t)session, MPI_ERRORS_ARE_FATAL, rc, call);
 }
 
-/* ---- creating and freeing ---- */
+/* ---- creating and freeing ------------------------------------------------ */
 
 static int create(void (*function)(void), enum dv_errhandler_kind kind, MPI_Errhandler *handle,
                   const char *call)
@@ -225,7 +225,7 @@ void MPII_Errhandler_set_cxx(MPI_Errhandler errhand, void (*errcall)(void))
         object->cxx = true;
 }
 
-/* ---- setting, asking, calling: the slot is a communicator's, a file's ... ---- */
+/* ---- setting, asking, calling: the slot is a communicator's, a file's ...  */
 
 static int slot_set(int *slot, enum dv_errhandler_kind kind, MPI_Errhandler errhandler)
 {

@@ -55,7 +55,7 @@ void dv_foreign_freed(enum dv_errhandler_kind kind, uint64_t handle)
     dv_arena_free(f, sizeof *f);
 }
 
-/* ---- windows ---- */
+/* ---- windows ------------------------------------------------------------- */
 
 void dv_win_created(MPI_Win win, struct dv_comm *comm, const char *call, const void *caller)
 {
@@ -89,7 +89,7 @@ int PMPI_Win_free(MPI_Win *win)
 }
 DV_EXPORT(MPI_Win_free);
 
-/* ---- files ---- */
+/* ---- files --------------------------------------------------------------- */
 
 void dv_file_created(MPI_File file, struct dv_comm *comm, const char *call, const void *caller)
 {

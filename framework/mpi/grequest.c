@@ -133,8 +133,7 @@ void MPII_Grequest_set_lang_f77(MPI_Request request)
         r->generalized->fortran = 1;
 }
 
-/* ---- MPICH's extensions
- * ------------------------------------------------------------------------------------------- */
+/* ---- MPICH's extensions -------------------------------------------------- */
 
 int PMPIX_Grequest_start(MPI_Grequest_query_function *query_fn, MPI_Grequest_free_function *free_fn,
                          MPI_Grequest_cancel_function *cancel_fn,

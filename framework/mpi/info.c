@@ -35,7 +35,7 @@ int PMPI_Info_free(MPI_Info *info)
 }
 DV_EXPORT(MPI_Info_free);
 
-/* ---- lists of keys and values ---- */
+/* ---- lists of keys and values -------------------------------------------- */
 
 void dv_pairs_clear(struct dv_pairs *pairs)
 {
@@ -93,7 +93,7 @@ int dv_pairs_write(const struct dv_pairs *pairs, MPI_Info *real)
     return rc;
 }
 
-/* ---- describe and rebuild ---- */
+/* ---- describe and rebuild ------------------------------------------------ */
 
 enum dv_status dv_infos_describe(char *why, size_t why_bytes)
 {

@@ -17,7 +17,7 @@ __thread uint64_t dv_lower_fs __attribute__((tls_model("initial-exec")));
 __thread int dv_is_main __attribute__((tls_model("initial-exec")));
 volatile uint32_t dv_in_mpi;
 
-/* ---- the gate ---- */
+/* ---- the gate ------------------------------------------------------------ */
 
 static bool gate_is_there(void)
 {
@@ -93,7 +93,7 @@ __attribute__((constructor)) static void start(void)
     DV_GATE->upper = &dv_upper;
 }
 
-/* ---- MPI_Init ---- */
+/* ---- MPI_Init ------------------------------------------------------------ */
 
 static void die_at_init(const char *text)
 {
@@ -168,7 +168,7 @@ int PMPI_Init_thread(int *argc, char ***argv, int required, int *provided)
 }
 DV_EXPORT(MPI_Init_thread);
 
-/* ---- MPI_Finalize ---- */
+/* ---- MPI_Finalize -------------------------------------------------------- */
 
 /* Attributes of MPI_COMM_SELF go first, while all of MPI still works for their callbacks
  * (MPI 4.0, 11.2.4). */
@@ -218,7 +218,7 @@ int PMPI_Abort(MPI_Comm comm, int errorcode)
 }
 DV_EXPORT(MPI_Abort);
 
-/* ---- questions that are answered here, so that a restore changes no answer ---- */
+/* ---- questions that are answered here, so that a restore changes no answer  */
 
 static int answer(int *out, int value, const char *call)
 {

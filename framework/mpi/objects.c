@@ -116,7 +116,7 @@ bool dv_object_release(struct dv_object *object)
     return last;
 }
 
-/* ---- text ---- */
+/* ---- text ---------------------------------------------------------------- */
 
 void dv_text_add(char *text, size_t bytes, const char *more)
 {
@@ -175,7 +175,7 @@ enum dv_status dv_refuse_mpi(char *why, size_t why_bytes, const char *what, int 
     return DV_ERR_REFUSED;
 }
 
-/* ---- describe and rebuild ---- */
+/* ---- describe and rebuild ------------------------------------------------ */
 
 typedef enum dv_status step(char *why, size_t why_bytes);
 

@@ -12,8 +12,7 @@
 
 #include <stdbool.h>
 
-/* ---- text without stdio
- * ----------------------------------------------------------------------------------------- */
+/* ---- text without stdio -------------------------------------------------- */
 
 /* Append to a NUL-terminated text in a buffer; what does not fit is cut. */
 void dv_text_add(char *text, size_t bytes, const char *more);
@@ -22,8 +21,7 @@ void dv_text_add_number(char *text, size_t bytes, long value);
 /* A whole line "dejavu: mpi: TEXT" on stderr, with one write(2). */
 void dv_say(const char *text);
 
-/* ---- lists of keys and values (info objects, hints)
- * ------------------------------------------------------------- */
+/* ---- lists of keys and values (info objects, hints) ---------------------- */
 
 struct dv_pairs {
     int count;
@@ -38,9 +36,7 @@ int dv_pairs_read(struct dv_pairs *pairs, MPI_Info real);
 int dv_pairs_write(const struct dv_pairs *pairs, MPI_Info *real);
 void dv_pairs_clear(struct dv_pairs *pairs);
 
-/* ---- objects
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- objects ------------------------------------------------------------- */
 
 struct dv_group {
     struct dv_object object;
@@ -106,8 +102,7 @@ static inline MPI_Comm dv_comm_real_of(const struct dv_comm *comm, MPI_Comm hand
     return comm != NULL ? comm->object.real : dv_comm_real(handle);
 }
 
-/* ---- communicators
- * ---------------------------------------------------------------------------------------------- */
+/* ---- communicators ------------------------------------------------------- */
 
 /* What a new communicator is made of, for dv_comm_enter. */
 struct dv_comm_origin {
@@ -173,8 +168,7 @@ int dv_topology_describe(struct dv_comm *comm);
 int dv_topology_rebuild(const struct dv_comm *comm, MPI_Comm *real);
 void dv_topology_forget(struct dv_comm *comm);
 
-/* ---- the other kinds: describe for a capture, rebuild after a restore
- * ------------------------------------------- */
+/* ---- the other kinds: describe for a capture, rebuild after a restore ---- */
 
 enum dv_status dv_groups_describe(char *why, size_t why_bytes);
 enum dv_status dv_groups_rebuild(char *why, size_t why_bytes);
@@ -201,9 +195,7 @@ enum dv_status dv_refuse_mpi(char *why, size_t why_bytes, const char *what, int 
 struct dv_attribute **dv_datatype_attributes(MPI_Datatype type, bool make);
 void dv_datatypes_leave_predefined(void);
 
-/* ---- attributes
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- attributes ---------------------------------------------------------- */
 
 /* Copy `from`'s list for a new object (MPI_Comm_dup, MPI_Type_dup) into *to; old_handle is what the
  * copy callbacks see. Returns an MPI error code; on failure *to is NULL. */
@@ -212,8 +204,7 @@ int dv_attributes_copy(int old_handle, const struct dv_attribute *from, struct d
  * callback; then attributes that are left stay. */
 int dv_attributes_delete(int handle, struct dv_attribute **list);
 
-/* ---- windows, files, sessions: passed through, their error handlers and attributes kept here
- * ---------------------- */
+/* ---- windows, files, sessions: passed through, their error handlers and attributes kept here  */
 
 struct dv_foreign {
     struct dv_foreign *next;
@@ -230,9 +221,7 @@ void dv_foreign_freed(enum dv_errhandler_kind kind, uint64_t handle);
 void dv_win_created(MPI_Win win, struct dv_comm *comm, const char *call, const void *caller);
 void dv_file_created(MPI_File file, struct dv_comm *comm, const char *call, const void *caller);
 
-/* ---- errors
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- errors -------------------------------------------------------------- */
 
 /* As dv_error, for the error handler of a window, file or session. */
 int dv_win_error(MPI_Win win, int rc, const char *call);

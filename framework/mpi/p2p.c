@@ -17,9 +17,7 @@ static inline struct dv_side real_side(const struct dv_side *side)
     return real;
 }
 
-/* ---- blocking
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- blocking ------------------------------------------------------------ */
 
 static int settle(enum dv_request_what what, struct dv_comm *comm, const struct dv_side *side,
                   const char *call, MPI_Request pending, MPI_Status *status)
@@ -142,9 +140,7 @@ int PMPI_Recv_c(void *buf, MPI_Count count, MPI_Datatype datatype, int source, i
 }
 DV_EXPORT(MPI_Recv_c);
 
-/* ---- both at once
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- both at once -------------------------------------------------------- */
 
 /* Stopped: what is not over becomes virtual requests before the safe point. */
 static int settle_both(struct dv_comm *comm, const struct dv_side *send,
@@ -283,9 +279,7 @@ SENDRECV(Sendrecv_c, MPI_Count);
 SENDRECV_REPLACE(Sendrecv_replace, int);
 SENDRECV_REPLACE(Sendrecv_replace_c, MPI_Count);
 
-/* ---- posting
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- posting ------------------------------------------------------------- */
 
 static int post_send(struct dv_request *r, const struct dv_side *real)
 {

@@ -4,9 +4,7 @@
 #include "mpi/objects.h"
 #include "mpi/requests.h"
 
-/* ---- templates
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- templates ----------------------------------------------------------- */
 
 /* What the real library would find wrong with the arguments: it makes such a request and frees it.
  */
@@ -60,9 +58,7 @@ TEMPLATE(Rsend_init, const, DV_REQUEST_SEND, DV_SEND_READY);
 TEMPLATE(Bsend_init, const, DV_REQUEST_BUFFERED, DV_SEND_STANDARD);
 TEMPLATE(Recv_init, , DV_REQUEST_RECV, DV_SEND_STANDARD);
 
-/* ---- starting
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- starting ------------------------------------------------------------ */
 
 static int start(MPI_Request handle, const char *call)
 {
@@ -103,8 +99,7 @@ int PMPI_Startall(int count, MPI_Request array_of_requests[])
 }
 DV_EXPORT(MPI_Startall);
 
-/* ---- partitioned communication
- * ------------------------------------------------------------------------------------ */
+/* ---- partitioned communication ------------------------------------------- */
 
 #define PARTITIONED_INIT(name, qualifier)                                                          \
     int PMPI_##name(qualifier void *buf, int partitions, MPI_Count count, MPI_Datatype datatype,   \

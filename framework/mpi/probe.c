@@ -29,9 +29,7 @@ static void message_delete(struct dv_message *message)
     dv_object_delete(&message->object, sizeof *message);
 }
 
-/* ---- probing
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- probing ------------------------------------------------------------- */
 
 /* Among the drained messages. */
 static bool probe_drained(struct dv_comm *comm, int source, int tag, MPI_Message *message,
@@ -141,8 +139,7 @@ int PMPI_Improbe(int source, int tag, MPI_Comm comm, int *flag, MPI_Message *mes
 }
 DV_EXPORT(MPI_Improbe);
 
-/* ---- receiving what was probed
- * ------------------------------------------------------------------------------------ */
+/* ---- receiving what was probed ------------------------------------------- */
 
 /* Begin to receive a matched message: a request that is pending or done. The message is gone unless
  * an error is returned. */

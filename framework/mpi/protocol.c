@@ -26,8 +26,7 @@ const char *dv_explained(void)
     return explanation;
 }
 
-/* ---- services and hooks
- * ------------------------------------------------------------------------------------------- */
+/* ---- services and hooks -------------------------------------------------- */
 
 static const struct dv_protocol_core core = {
     .reach_collective_cut = dv_cut_reach,
@@ -64,9 +63,7 @@ int dv_hook_recv(struct dv_comm *comm, const struct dv_side *side)
     return dv_hooks.on_recv(dv_protocol, &message) == DV_OK ? MPI_SUCCESS : MPI_ERR_OTHER;
 }
 
-/* ---- start and stop
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- start and stop ------------------------------------------------------ */
 
 static const struct dv_protocol_ops *find(const char *name)
 {

@@ -42,9 +42,7 @@ MPI_Status dv_status_message(int source, int tag, uint64_t bytes)
     };
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- life ---------------------------------------------------------------- */
 
 /* Requests that the application has freed are looked after whenever a new one is made. */
 static void reap(void)
@@ -205,8 +203,7 @@ struct dv_request *dv_request_next(uint32_t *index)
     return NULL;
 }
 
-/* ---- requests that others make
- * ------------------------------------------------------------------------------------ */
+/* ---- requests that others make ------------------------------------------- */
 
 MPI_Request dv_request_adopt(MPI_Request real, struct dv_comm *comm, const char *call,
                              int persistent, const void *return_address)
@@ -253,8 +250,7 @@ void dv_request_keep_op(MPI_Request handle, MPI_Op op)
     r->op = op;
 }
 
-/* ---- freeing, cancelling
- * ------------------------------------------------------------------------------------------ */
+/* ---- freeing, cancelling ------------------------------------------------- */
 
 static int request_free(MPI_Request *handle, const char *call)
 {
@@ -318,8 +314,7 @@ int PMPI_Cancel(MPI_Request *request)
 }
 DV_EXPORT(MPI_Cancel);
 
-/* ---- checkpoint and restore
- * --------------------------------------------------------------------------------------- */
+/* ---- checkpoint and restore ---------------------------------------------- */
 
 enum dv_status dv_requests_check(char *why, size_t why_bytes)
 {

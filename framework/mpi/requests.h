@@ -27,7 +27,7 @@
 /* Call a service of dv_lower_mpi; value as DV_LOWER. */
 #define DV_DOWN(service, ...)                                                                      \
     ({                                                                                             \
-        uint64_t dv_fs_ = dv_gate_enter(dv_lower_fs_get());                                        \
+        uint64_t dv_fs_ = dv_gate_enter_here(dv_lower_fs_get());                                   \
         __auto_type dv_rc_ = DV_GATE->lower->mpi->service(__VA_ARGS__);                            \
         dv_gate_leave(dv_fs_);                                                                     \
         dv_rc_;                                                                                    \
@@ -79,7 +79,7 @@ struct dv_message {
     MPI_Count bytes;
 };
 
-/* ---- stops (safe_point.c) ---- */
+/* ---- stops (safe_point.c) ------------------------------------------------ */
 
 /* May this thread come to a safe point from inside the MPI call it is in? */
 static inline bool dv_may_stop(void)
@@ -91,7 +91,7 @@ static inline enum dv_wait dv_wait_how(void)
     return dv_may_stop() ? DV_WAIT_STOP : DV_WAIT_FOREVER;
 }
 
-/* ---- hooks (protocol.c) ---- */
+/* ---- hooks (protocol.c) -------------------------------------------------- */
 
 /* The job's protocol's hooks, NULL if it has none. The functions below return an MPI error code. */
 struct dv_hooks {
@@ -103,7 +103,7 @@ extern struct dv_hooks dv_hooks;
 int dv_hook_send(struct dv_comm *comm, const struct dv_side *side);
 int dv_hook_recv(struct dv_comm *comm, const struct dv_side *side);
 
-/* ---- ledger ---- */
+/* ---- ledger -------------------------------------------------------------- */
 
 static inline void dv_ledger_add(uint64_t *counter, uint64_t n)
 {
@@ -123,7 +123,7 @@ static inline void dv_ledger_received(struct dv_comm *comm, int peer)
         dv_ledger_add(&comm->received[peer], 1);
 }
 
-/* ---- statuses ---- */
+/* ---- statuses ------------------------------------------------------------ */
 
 static inline bool dv_status_is_cancelled(const MPI_Status *status)
 {
@@ -148,7 +148,7 @@ extern const MPI_Status dv_status_empty, dv_status_nobody;
 /* The status of a message of this many bytes; MPI_ERROR is MPI_SUCCESS. */
 MPI_Status dv_status_message(int source, int tag, uint64_t bytes);
 
-/* ---- requests (request.c) ---- */
+/* ---- requests (request.c) ------------------------------------------------ */
 
 struct dv_request *dv_request_new(enum dv_request_what what, struct dv_comm *comm,
                                   const char *call);
@@ -185,7 +185,7 @@ void dv_request_keep_op(MPI_Request handle, MPI_Op op);
  * is. */
 void dv_requests_end(void);
 
-/* ---- completion (wait.c) ---- */
+/* ---- completion (wait.c) ------------------------------------------------- */
 
 /* Move it on; `how` as in lower_mpi.h. */
 void dv_request_advance(struct dv_request *r, enum dv_wait how);
@@ -195,7 +195,7 @@ void dv_request_wait(struct dv_request *r);
  */
 int dv_request_settle(struct dv_request *r, MPI_Status *status);
 
-/* ---- posting (p2p.c) ---- */
+/* ---- posting (p2p.c) ----------------------------------------------------- */
 
 /* Post the operation that `r->side` describes (also of persistent requests, and again after a
  * restore). May leave it done at once. Returns an MPI error code; then the state is unchanged. */
@@ -206,20 +206,20 @@ int dv_request_post(struct dv_request *r);
 int dv_pack(const struct dv_side *side, MPI_Comm real_comm, struct dv_side *packed,
             size_t *memory_bytes);
 
-/* ---- buffered sends (buffer.c) ---- */
+/* ---- buffered sends (buffer.c) ------------------------------------------- */
 
 int dv_buffered_send(struct dv_comm *comm, const struct dv_side *side, const char *call);
 void dv_buffered_over(struct dv_request *r);
 void dv_buffered_flush(void);
 
-/* ---- generalized requests (grequest.c) ---- */
+/* ---- generalized requests (grequest.c) ----------------------------------- */
 
 void dv_generalized_poll(struct dv_request *r);
 int dv_generalized_query(struct dv_request *r);
 int dv_generalized_free(struct dv_request *r);
 int dv_generalized_cancel(struct dv_request *r);
 
-/* ---- drained messages (drained.c) ---- */
+/* ---- drained messages (drained.c) ---------------------------------------- */
 
 /* The communicator for DejaVu's own messages: a duplicate of MPI_COMM_WORLD, made by
  * dv_internal_start. */
@@ -242,7 +242,7 @@ int dv_drained_deliver(const struct dv_drained *message, const struct dv_side *s
 bool dv_drained_receive(struct dv_comm *comm, const struct dv_side *side, int *rc,
                         MPI_Status *status);
 
-/* ---- cut and drain ---- */
+/* ---- cut and drain ------------------------------------------------------- */
 
 enum dv_status dv_cut_reach(struct dv_protocol *p, uint64_t epoch);            /* cut.c */
 enum dv_status dv_collectives_complete(struct dv_protocol *p, uint64_t epoch); /* cut.c */

@@ -31,8 +31,7 @@ static __attribute__((noreturn)) void die(const char *what, const char *why)
     _exit(DV_EXIT_FAILED);
 }
 
-/* ---- outside MPI_Init ... MPI_Finalize
- * ---------------------------------------------------------------------------- */
+/* ---- outside MPI_Init ... MPI_Finalize ----------------------------------- */
 
 static void capture_without_mpi(uint64_t epoch)
 {
@@ -46,9 +45,7 @@ static void capture_without_mpi(uint64_t epoch)
     }
 }
 
-/* ---- in MPI
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- in MPI -------------------------------------------------------------- */
 
 static void aborted(uint64_t epoch)
 {

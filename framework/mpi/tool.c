@@ -13,7 +13,7 @@ MPI_T_pvar_handle dv_pvar_real(MPI_T_pvar_handle handle)
     return *(MPI_T_pvar_handle *)DV_GATE->mpi[DV_FN_MPI_T_PVAR_ALL_HANDLES];
 }
 
-/* ---- initialization is counted, and done again after a restore ---- */
+/* ---- initialization is counted, and done again after a restore ----------- */
 
 static int initialized, required_level;
 

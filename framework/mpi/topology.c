@@ -154,7 +154,7 @@ size_t dv_comm_neighbours(MPI_Comm comm, int out)
     return (size_t)(out ? destinations : sources);
 }
 
-/* ---- constructors: blocking collectives on the parent ---- */
+/* ---- constructors: blocking collectives on the parent -------------------- */
 
 int PMPI_Cart_create(MPI_Comm comm_old, int ndims, const int dims[], const int periods[],
                      int reorder, MPI_Comm *comm_cart)

@@ -43,7 +43,7 @@ void dv_unsupported_freed(uint64_t object)
     dv_arena_free(entry, sizeof *entry);
 }
 
-/* ---- where an address is: from /proc/self/maps, with system calls only ---- */
+/* ---- where an address is: from /proc/self/maps, with system calls only --- */
 
 struct line_reader {
     int fd;

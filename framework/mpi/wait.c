@@ -6,9 +6,7 @@
 
 #define ON_STACK 32
 
-/* ---- one request
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- one request --------------------------------------------------------- */
 
 static void advance_pair(struct dv_request *r)
 {
@@ -172,8 +170,7 @@ int PMPI_Request_get_status(MPI_Request request, int *flag, MPI_Status *status)
 }
 DV_EXPORT(MPI_Request_get_status);
 
-/* ---- several requests
- * --------------------------------------------------------------------------------------------- */
+/* ---- several requests ---------------------------------------------------- */
 
 static int check_handles(int count, const MPI_Request handles[])
 {

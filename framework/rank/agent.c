@@ -51,6 +51,7 @@ static struct {
     struct dv_wire_entry *targets;
     size_t target_count;
     int proceed, step, resumed, checked;
+    uint64_t interval_ns;
     int selected; /* the strategy has selected pages for an epoch whose fate is open */
     struct dv_cut_entry raised;  /* last told by RAISE */
     uint64_t stop_ns, parked_ns; /* when */
@@ -66,9 +67,7 @@ static struct {
     .lock = PTHREAD_MUTEX_INITIALIZER,
 };
 
-/* ---- sending
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- sending ------------------------------------------------------------- */
 
 static void send_frame(enum dv_wire_type type, const void *payload, size_t length, const void *more,
                        size_t more_length)
@@ -109,11 +108,11 @@ void dv_agent_restore_failed(uint64_t epoch, enum dv_status status, const char *
     send_failed(epoch, status, reason);
 }
 
-/* ---- the main thread at a safe point
- * ------------------------------------------------------------------------------ */
+/* ---- the main thread at a safe point ------------------------------------- */
 
-/* A wrapper may have looked at `stop` just before the parking signal served the same request: an epoch that this rank has
- * been let go from is no longer asked for, though it lives until it is committed. */
+/* A wrapper may have looked at `stop` just before the parking signal served the same request: an
+ * epoch that this rank has been let go from is no longer asked for, though it lives until it is
+ * committed. */
 uint64_t dv_agent_stop_epoch(void)
 {
     pthread_mutex_lock(&agent.lock);
@@ -286,9 +285,7 @@ void dv_agent_record(const char *what, uint64_t value)
         *slot = value;
 }
 
-/* ---- capturing
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- capturing ----------------------------------------------------------- */
 
 /* The strategy hears of the last epoch's fate on this thread, before it is asked for another. */
 static void tell_strategy(void)
@@ -375,8 +372,7 @@ int dv_agent_capture(uint64_t epoch)
     return resumed ? DV_OUTCOME_COMMITTED : DV_OUTCOME_ABORTED;
 }
 
-/* ---- the agent thread
- * --------------------------------------------------------------------------------------------- */
+/* ---- the agent thread ---------------------------------------------------- */
 
 /* What the main thread is blocked in, so that the parking handler can make an interrupted call
  * again. */
@@ -490,6 +486,8 @@ static void on_end_of_epoch(uint64_t epoch, int committed)
         agent.verdict.epoch = epoch;
         agent.verdict.committed = committed;
     }
+    if (committed)
+        dv_prepare_want(agent.figures.file_bytes);
     forget_epoch();
     pthread_cond_broadcast(&agent.changed);
     dv_image_writer_abort(writer);
@@ -569,9 +567,7 @@ static void *agent_thread(void *unused)
     }
 }
 
-/* ---- start
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- start --------------------------------------------------------------- */
 
 static enum dv_status read_token(uint8_t token[DV_WIRE_TOKEN_BYTES])
 {
@@ -599,7 +595,7 @@ static enum dv_status say_hello(void)
         .restored = dv_rank.options.restore_epoch != 0,
     };
     struct dv_wire_header header;
-    char unused[256];
+    struct dv_wire_welcome welcome;
     gethostname(hello.host, sizeof hello.host - 1);
     enum dv_status status = read_token(hello.token);
     if (status != DV_OK)
@@ -607,11 +603,12 @@ static enum dv_status say_hello(void)
     send_frame(DV_WIRE_HELLO, &hello, sizeof hello, NULL, 0);
     struct timeval limit = {.tv_sec = WELCOME_SECONDS}, none = {0};
     setsockopt(agent.fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    status = dv_wire_receive(agent.fd, &header, unused, sizeof unused);
+    status = dv_wire_receive(agent.fd, &header, &welcome, sizeof welcome);
     setsockopt(agent.fd, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof none);
-    if (status != DV_OK || header.type != DV_WIRE_WELCOME)
+    if (status != DV_OK || header.type != DV_WIRE_WELCOME || header.length != sizeof welcome)
         return dv_fail("agent", DV_ERR_PROTOCOL, "the supervisor at %s:%u did not accept rank %d",
                        dv_rank.options.host, dv_rank.options.port, dv_rank.rank);
+    agent.interval_ns = welcome.interval_ns;
     return DV_OK;
 }
 
@@ -642,6 +639,8 @@ enum dv_status dv_agent_start(void)
     if (agent.fd < 0)
         return DV_OK;
     int error = pthread_create(&thread, NULL, agent_thread, NULL);
+    if (error == 0)
+        dv_prepare_start(agent.interval_ns, dv_rank.image_bytes);
     return error == 0 ? DV_OK
                       : dv_fail("agent", DV_ERR_SYSTEM, "cannot start the agent thread: %s",
                                 strerror(error));

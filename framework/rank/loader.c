@@ -132,9 +132,7 @@ static enum dv_status map_object(const char *path, struct object *o)
     return status;
 }
 
-/* ---- the stack
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- the stack ----------------------------------------------------------- */
 
 struct stack {
     uint64_t at, low; /* strings grow down from the top */

@@ -21,9 +21,7 @@ static inline int fits(MPI_Count count)
     return count >= INT_MIN && count <= INT_MAX;
 }
 
-/* ---- posting
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- posting ------------------------------------------------------------- */
 
 static int isend_large(const struct dv_side *s, MPI_Comm comm, enum dv_send_mode mode,
                        MPI_Request *request)
@@ -70,9 +68,7 @@ static int lower_imrecv(const struct dv_side *s, MPI_Message *message, MPI_Reque
     return PMPI_Imrecv(s->buffer, (int)s->count, s->type, message, request);
 }
 
-/* ---- waiting
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- waiting ------------------------------------------------------------- */
 
 static inline int lower_wait(MPI_Request *request, enum dv_wait how, MPI_Status *status, int *done)
 {

@@ -80,8 +80,7 @@ static long reserve(uint64_t start, uint64_t bytes)
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
-/* ---- the lower half's calls
- * -------------------------------------------------------------------------------------- */
+/* ---- the lower half's calls ---------------------------------------------- */
 
 static long lower_mmap(const __u64 *args)
 {
@@ -174,8 +173,7 @@ static long lower_call(const struct seccomp_data *call)
     }
 }
 
-/* ---- the upper half's calls
- * -------------------------------------------------------------------------------------- */
+/* ---- the upper half's calls ---------------------------------------------- */
 
 #define CONTINUE 1 /* let the kernel do the call itself */
 
@@ -232,9 +230,7 @@ static long upper_call(const struct seccomp_notif *notif, int64_t *value)
     }
 }
 
-/* ---- the thread
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- the thread ---------------------------------------------------------- */
 
 /* The notification's pid is a thread id of the caller; is it one of this process? */
 static int is_ours(pid_t tid)
@@ -281,9 +277,7 @@ static void *placement_thread(void *unused)
     }
 }
 
-/* ---- the filter
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- the filter ---------------------------------------------------------- */
 
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (field))
 #define IF_EQUAL(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), (yes), (no))

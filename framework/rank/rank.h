@@ -41,12 +41,13 @@ struct dv_rank {
     struct dv_capture *capture;
     char program[512];
     uint8_t program_digest[16];
+    uint64_t image_bytes; /* of the image that was restored; 0: first start */
     /* Restore phases, reported once the upper half runs again. */
     uint64_t started_ns, split_ns, mpi_init_ns, read_ns, rebuild_ns;
 };
 extern struct dv_rank dv_rank;
 
-/* ---- split.c ---- */
+/* ---- split.c ------------------------------------------------------------- */
 /* Restart under a sane stack limit if the kernel would lay the process out below the split (ulimit
  * -s unlimited). */
 void dv_split_prepare(char **argv);
@@ -56,34 +57,34 @@ enum dv_status dv_split_enter(void) DV_CHECKED;
 /* Set the upper half's break to [DV_BREAK_BASE, end). */
 enum dv_status dv_break_set(uint64_t end) DV_CHECKED;
 
-/* ---- placement.c ---- */
+/* ---- placement.c --------------------------------------------------------- */
 /* Install the filter and start the placement thread; [start, end) is reserved and may be handed
  * out. */
 enum dv_status dv_placement_start(uint64_t start, uint64_t end) DV_CHECKED;
 
-/* ---- elf.c ---- */
+/* ---- elf.c --------------------------------------------------------------- */
 /* Address of a dynamic symbol of the ELF image mapped at `base`; 0 if absent. */
 uint64_t dv_elf_symbol(uint64_t base, const char *name);
 
-/* ---- resident.c ---- */
+/* ---- resident.c ---------------------------------------------------------- */
 enum dv_status dv_resident_map(void) DV_CHECKED;
 /* The lower half's part of the gate page: at start and after every restore. */
 void dv_gate_fill(void);
 extern uint64_t dv_resident_park_address, dv_resident_deliver_address, dv_resident_restorer_address;
 
-/* ---- signals.c ---- */
+/* ---- signals.c ----------------------------------------------------------- */
 void dv_signals_start(void); /* first start: note what was inherited, install the parking signal */
 void dv_signals_restore(void); /* from the gate page's table */
 /* rt_sigaction of the upper half, on its behalf, in the placement thread. Returns 0 or -errno. */
 long dv_signals_action(uint64_t sig, uint64_t act, uint64_t oact, uint64_t set_bytes);
 
-/* ---- loader.c ---- */
+/* ---- loader.c ------------------------------------------------------------ */
 struct dv_loaded {
     uint64_t entry, stack_pointer;
 };
 enum dv_status dv_loader_load(struct dv_loaded *loaded) DV_CHECKED;
 
-/* ---- threads.c ---- */
+/* ---- threads.c ----------------------------------------------------------- */
 enum dv_status dv_threads_start(void) DV_CHECKED;
 /* A thread whose start allocates nothing (the placement thread, on which allocation depends); it
  * registers itself. */
@@ -93,16 +94,16 @@ uint64_t dv_threads_pointer(void); /* dv_lower.thread_pointer */
 /* Kernel ids of threads that are neither the main thread nor the lower half's. */
 size_t dv_threads_upper(int *tids, size_t max);
 
-/* ---- lower_fds.c ---- */
+/* ---- lower_fds.c --------------------------------------------------------- */
 void dv_lower_fds_start(void);
 /* Move a descriptor of ours up; returns its new number (or the old one if that fails). */
 int dv_lower_fd(int fd);
 
-/* ---- lower.c, thunk.c ---- */
+/* ---- lower.c, thunk.c ---------------------------------------------------- */
 extern const struct dv_lower dv_lower;
 void *dv_thunk(uint32_t index, void *function);
 
-/* ---- agent.c ---- */
+/* ---- agent.c ------------------------------------------------------------- */
 enum dv_status dv_agent_connect(void) DV_CHECKED; /* no threads yet */
 enum dv_status dv_agent_start(void) DV_CHECKED;   /* the gate page must be there */
 uint64_t dv_agent_stop_epoch(void);
@@ -116,11 +117,18 @@ void dv_agent_exiting(int status);
 /* The restore cannot be done: tell the supervisor why. */
 void dv_agent_restore_failed(uint64_t epoch, enum dv_status status, const char *reason);
 
-/* ---- restore.c ---- */
+/* ---- prepare.c ----------------------------------------------------------- */
+/* Start the thread that makes files for images ready. `image_bytes`: of the image this process was
+ * restored from; 0: estimated before the first checkpoint, if there is an interval. */
+void dv_prepare_start(uint64_t interval_ns, uint64_t image_bytes);
+/* An image of this size has been committed: get ready for the next. Does not block. */
+void dv_prepare_want(uint64_t image_bytes);
+
+/* ---- restore.c ----------------------------------------------------------- */
 /* Rebuild the upper half from its image and go on there. Returns only on failure. */
 enum dv_status dv_restore_run(void) DV_CHECKED;
 
-/* ---- identity.c ---- */
+/* ---- identity.c ---------------------------------------------------------- */
 struct dv_image_identity;
 void dv_identity_fill(struct dv_image_identity *identity, uint64_t epoch);
 /* Digest of the program file, into dv_rank; before the first identity is filled. */

@@ -73,6 +73,7 @@ static enum dv_status restore(struct dv_image_reader *image)
     status = read_gate(image, &gate);
     if (status == DV_OK)
         status = init_mpi(&gate);
+    dv_rank.image_bytes = dv_image_reader_stats(image)->file_bytes;
     uint64_t before = dv_now_ns();
     if (status == DV_OK)
         status = dv_restore_memory(image, RESTORE_THREADS, &restored);

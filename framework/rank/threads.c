@@ -124,9 +124,7 @@ size_t dv_threads_upper(int *tids, size_t max)
     return count;
 }
 
-/* ---- the broker
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- the broker ---------------------------------------------------------- */
 
 enum { SLOT_FREE, SLOT_TAKEN, SLOT_ASKED, SLOT_ANSWERED };
 static struct {

@@ -160,7 +160,7 @@ enum dv_status dv_read_intervals(const struct dv_reading *at, yaml_node_t *node,
     return DV_OK;
 }
 
-/* ---- strategies ---- */
+/* ---- strategies ---------------------------------------------------------- */
 
 static const char *const strategy_keys[] = {"name", "capture", "protocol", "options", NULL};
 static const char *const strategy_words[] = {"native", "idle", NULL};
@@ -259,7 +259,7 @@ enum dv_status dv_read_strategies(const struct dv_reading *at, yaml_node_t *node
     return DV_OK;
 }
 
-/* ---- faults ---- */
+/* ---- faults -------------------------------------------------------------- */
 
 static const char *const fault_keys[] = {"kill", "at", "after-epoch", NULL};
 static const char *const victims[] = {"all", "mpiexec", "rank 0", NULL};

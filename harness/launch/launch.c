@@ -85,7 +85,7 @@ void dv_launch_pause(double seconds)
         wait_for(-1, end - now);
 }
 
-/* ---- starting ---- */
+/* ---- starting ------------------------------------------------------------ */
 
 static void redirect(const char *path, int flags, int fd)
 {
@@ -163,7 +163,7 @@ static enum dv_status check_exec(const struct dv_launch *launch, const struct st
                          launch->work_directory, strerror(error));
 }
 
-/* ---- watching ---- */
+/* ---- watching ------------------------------------------------------------ */
 
 struct watching {
     const struct dv_launch *launch;

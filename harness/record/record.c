@@ -373,7 +373,7 @@ enum dv_status dv_record_begin_session(struct dv_campaign *campaign, size_t *ses
     return status;
 }
 
-/* ---- reading back ---- */
+/* ---- reading back -------------------------------------------------------- */
 
 static enum dv_status load_file(const char *path, const uint64_t *digest, struct dv_tables *tables)
 {

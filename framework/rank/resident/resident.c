@@ -32,8 +32,7 @@ static long syscall3(long number, uint64_t a, uint64_t b, uint64_t c)
     return ret;
 }
 
-/* ---- the vdso's functions
- * -------------------------------------------------------------------------------------- */
+/* ---- the vdso's functions ------------------------------------------------ */
 
 /* NOLINTBEGIN(readability-identifier-naming): the kernel's names */
 EXPORT int __vdso_clock_gettime(clockid_t clock, struct timespec *time);
@@ -83,8 +82,7 @@ int __vdso_clock_getres(clockid_t clock, struct timespec *resolution)
                 : (int)syscall3(SYS_clock_getres, (uint64_t)clock, (uint64_t)resolution, 0);
 }
 
-/* ---- system calls that the parking signal interrupted
- * ------------------------------------------------------------ */
+/* ---- system calls that the parking signal interrupted -------------------- */
 
 /* A handler makes the kernel end some system calls with EINTR whatever SA_RESTART says (signal(7)).
  * The application would not have seen that, so the call is made again: rip back onto the `syscall`
@@ -172,9 +170,7 @@ static void restart_call(greg_t *reg, long number)
     reg[REG_RIP] -= 2;
 }
 
-/* ---- safe points
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- safe points --------------------------------------------------------- */
 
 /* A program without MPI: the only counter is the phase, which it never leaves. */
 static void safe_point_without_mpi(void)

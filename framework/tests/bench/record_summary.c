@@ -39,7 +39,7 @@ static void print_interval(const struct sample *s, const char *format, double sc
     printf(" %-20s", text);
 }
 
-/* ---- latency ---- */
+/* ---- latency ------------------------------------------------------------- */
 
 static bool is_of(const struct bench_batch *b, const struct bench_batch *like, int64_t pair,
                   enum bench_base base)
@@ -106,7 +106,7 @@ void bench_summarize_latency(const struct bench_tables *tables)
     }
 }
 
-/* ---- bandwidth ---- */
+/* ---- bandwidth ----------------------------------------------------------- */
 
 struct job_samples {
     struct sample copy, write, stall, first_write, read, restore; /* bytes per second */

@@ -21,7 +21,7 @@ static uint64_t seed(int rank, int what)
     return seed_of(rank, 99, what);
 }
 
-/* ---- one non-blocking collective of each kind, all at once ---- */
+/* ---- one non-blocking collective of each kind, all at once --------------- */
 
 static void each_kind(MPI_Comm comm)
 {
@@ -106,7 +106,7 @@ static void alltoallw(MPI_Comm comm)
     free(counts);
 }
 
-/* ---- many communicators ---- */
+/* ---- many communicators -------------------------------------------------- */
 
 static void all_communicators(void)
 {
@@ -155,7 +155,7 @@ static void short_lived(void)
     MPI_Comm_free(&later);
 }
 
-/* ---- intercommunicator ---- */
+/* ---- intercommunicator --------------------------------------------------- */
 
 static void between_halves(void)
 {

@@ -7,7 +7,7 @@ static int *in, *out;
 static char *attached;
 #define AREA (SIZES * 120000)
 
-/* ---- modes ---- */
+/* ---- modes --------------------------------------------------------------- */
 
 enum { SEND, SSEND, RSEND, BSEND, ISEND, ISSEND, IRSEND, IBSEND, MODES };
 
@@ -70,7 +70,7 @@ static void buffered(void)
     MPI_Buffer_attach(attached, 1 << 20);
 }
 
-/* ---- unexpected messages ---- */
+/* ---- unexpected messages ------------------------------------------------- */
 
 static void unexpected(void)
 {
@@ -111,7 +111,7 @@ static void truncated(void)
     MPI_Wait(&send, MPI_STATUS_IGNORE);
 }
 
-/* ---- wildcards and probes ---- */
+/* ---- wildcards and probes ------------------------------------------------ */
 
 enum { PROBE, IPROBE, MPROBE, IMPROBE, PLAIN, HOWS };
 #define BURST 6
@@ -180,7 +180,7 @@ static void wildcards(void)
     free(sends);
 }
 
-/* ---- persistent requests ---- */
+/* ---- persistent requests ------------------------------------------------- */
 
 #define PERSISTENT 4
 static MPI_Request persistent[2 * PERSISTENT];
@@ -222,7 +222,7 @@ static void persistent_use(void)
         VERIFY(in + i * 30000, n[i], seed_of(test.left, test.rank, 400 + i));
 }
 
-/* ---- completion ---- */
+/* ---- completion ---------------------------------------------------------- */
 
 #define FEW 6
 
@@ -291,7 +291,7 @@ static void completion(void)
     verify_few(540);
 }
 
-/* ---- freeing and cancelling ---- */
+/* ---- freeing and cancelling ---------------------------------------------- */
 
 static void freed_and_cancelled(void)
 {
@@ -315,7 +315,7 @@ static void freed_and_cancelled(void)
     MPI_Barrier(MPI_COMM_WORLD); /* the freed send's buffer is used again */
 }
 
-/* ---- both at once ---- */
+/* ---- both at once -------------------------------------------------------- */
 
 static void exchanges(void)
 {
@@ -344,7 +344,7 @@ static void exchanges(void)
     VERIFY(in, 3000, seed_of(test.left, test.rank, 721));
 }
 
-/* ---- datatypes, self, nobody, large counts, generalized requests ---- */
+/* ---- datatypes, self, nobody, large counts, generalized requests --------- */
 
 /* A matrix's columns, received into another layout; and fewer elements than the receive allows. */
 static void layouts(void)

@@ -26,7 +26,7 @@ enum { MAX_COMMS = 32, MAX_TYPES = 32, PACK_BYTES = 4096 };
 
 static int rank, size;
 
-/* ---- communicators ---- */
+/* ---- communicators ------------------------------------------------------- */
 
 static struct {
     MPI_Comm comm;
@@ -217,7 +217,7 @@ static void verify_comms(void)
     verify_topologies();
 }
 
-/* ---- groups, infos, errors ---- */
+/* ---- groups, infos, errors ----------------------------------------------- */
 
 static MPI_Group odd;
 static MPI_Info info;
@@ -265,7 +265,7 @@ static void verify_others(void)
     CHECK(errors_seen == seen + 1);
 }
 
-/* ---- datatypes ---- */
+/* ---- datatypes ----------------------------------------------------------- */
 
 static struct {
     MPI_Datatype type;
@@ -395,7 +395,7 @@ static void verify_types(void)
     CHECK(strcmp(name, "a vector") == 0);
 }
 
-/* ---- user operations ---- */
+/* ---- user operations ----------------------------------------------------- */
 
 static MPI_Op last, sum_pairs;
 static MPI_Datatype pair;

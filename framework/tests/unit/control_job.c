@@ -183,7 +183,7 @@ static void programs(void **state)
     assert_memory_not_equal(one, two, 16);
 }
 
-/* ---- frames ---- */
+/* ---- frames -------------------------------------------------------------- */
 
 static void frames(void **state)
 {
