@@ -8,8 +8,7 @@
  * each keeps the real library going, because others may still need its help; and it agrees whether
  * all succeeded.
  *
- *      packet:   | epoch | kind, value | count |  count x { communicator, sender's rank in it, sent
- * }  |
+ *      packet:  | epoch | kind, value | count | count x {communicator, sender's rank, sent} |
  *
  * Runs on the main thread at a safe point, no libc but memory functions. */
 #include "mpi/requests.h"

@@ -3,10 +3,9 @@
  * in application code, which may have interrupted anything: so nothing here uses libc's allocator,
  * locks or streams.
  *
- *      quiesce (protocol) -> describe objects -> capture --+--> committed or aborted: back to the
- * application
+ *      quiesce (protocol) -> describe objects -> capture --+--> committed or aborted: back
  *                                                          '--> restored, in another process:
- * rebuild, recover, back */
+ *                                                               rebuild, recover, back */
 #include "mpi/objects.h"
 #include "mpi/requests.h"
 
