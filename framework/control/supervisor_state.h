@@ -1,14 +1,15 @@
 /* What the parts of the supervisor share; nobody else includes this.
  *
- *      supervisor.c    the poll loop, timers, signals          agents.c       the ranks'
- * connections and frames incarnation.c   starting, ending and restarting ranks   checkpoints.c
- * epochs: when, and what comes of them choose.c        which epoch to restart from commands.c the
- * other verbs' connections
+ *      supervisor.c    the poll loop, timers, signals
+ *      agents.c        the ranks' connections and frames
+ *      incarnation.c   starting, ending and restarting ranks
+ *      checkpoints.c   epochs: when, and what comes of them
+ *      choose.c        which epoch to restart from
+ *      commands.c      the other verbs' connections
  *
- *      LAUNCHING --all connected (restored)--> RUNNING --first end or loss--> ENDING --all
- * reaped--> decide ^ |
- *          '----------------------- PAUSED (a moment, after failed restarts) <---- recover
- * ------------'
+ *      LAUNCHING --all connected (restored)--> RUNNING --first end or loss--> ENDING
+ *          ^                                                                    | all reaped
+ *          '--- PAUSED (a moment, after failed restarts) <--- recover <------ decide
  */
 #ifndef DV_CONTROL_SUPERVISOR_STATE_H
 #define DV_CONTROL_SUPERVISOR_STATE_H

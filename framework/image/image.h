@@ -31,7 +31,7 @@ struct dv_image_identity {
     uint8_t parent_digest[16];
     uint32_t rank, size;
     uint32_t gate_abi, page_bytes;
-    uint64_t cpu_features;     /* bits of AT_HWCAP2 and XCR0 that the captured state may depend on */
+    uint64_t cpu_features; /* bits of AT_HWCAP2 and XCR0 that the captured state may depend on */
     uint8_t program_digest[16]; /* XXH3-128 of the program file */
     char program[512];
     char strategy[128]; /* "full+coordinated" */
@@ -66,10 +66,11 @@ enum dv_status dv_image_write_section(struct dv_image_writer *writer, enum dv_im
                                       const void *bytes, size_t length) DV_CHECKED;
 /* Add the pages [address, address + length) whose contents are at `source` (usually the same number; another place when
  * the pages are not readable directly). Zero pages are left out. Page aligned, ascending, not overlapping. */
-enum dv_status dv_image_write_pages(struct dv_image_writer *writer, uint64_t address, uint64_t length,
-                                    const void *source) DV_CHECKED;
+enum dv_status dv_image_write_pages(struct dv_image_writer *writer, uint64_t address,
+                                    uint64_t length, const void *source) DV_CHECKED;
 /* Tables and footer. After this the contents are complete but neither durable nor visible under the final name. */
-enum dv_status dv_image_writer_finish(struct dv_image_writer *writer, struct dv_image_stats *stats) DV_CHECKED;
+enum dv_status dv_image_writer_finish(struct dv_image_writer *writer,
+                                      struct dv_image_stats *stats) DV_CHECKED;
 /* fsync, rename to `<directory>/<name>`, fsync the directory; frees the writer in any case. */
 enum dv_status dv_image_writer_commit(struct dv_image_writer *writer) DV_CHECKED;
 /* Give up at any point: the temporary file is removed, the writer freed. NULL is allowed. */
@@ -80,10 +81,12 @@ enum dv_status dv_image_reader_open(const char *path, struct dv_image_reader **r
 const struct dv_image_identity *dv_image_reader_identity(const struct dv_image_reader *reader);
 const struct dv_image_stats *dv_image_reader_stats(const struct dv_image_reader *reader);
 /* The bytes of a section; owned by the reader. DV_ERR_NOT_FOUND if absent. */
-enum dv_status dv_image_reader_section(const struct dv_image_reader *reader, enum dv_image_section kind,
-                                       const void **bytes, size_t *length) DV_CHECKED;
+enum dv_status dv_image_reader_section(const struct dv_image_reader *reader,
+                                       enum dv_image_section kind, const void **bytes,
+                                       size_t *length) DV_CHECKED;
 /* Runs of stored pages, ascending. Returns 0 past the end. */
-int dv_image_reader_run(const struct dv_image_reader *reader, size_t index, uint64_t *address, uint64_t *length);
+int dv_image_reader_run(const struct dv_image_reader *reader, size_t index, uint64_t *address,
+                        uint64_t *length);
 /* Read every stored page of [start, end) to `destination + (address - start)`, checking each block; pages not stored are
  * left as they are. `threads`: how many threads of the caller's process may be used (1: none but the caller). */
 enum dv_status dv_image_reader_load(struct dv_image_reader *reader, uint64_t start, uint64_t end,

@@ -24,7 +24,8 @@ struct dv_manifest_rank {
 
 struct dv_manifest {
     uint64_t epoch;
-    uint64_t parent_epoch; /* 0: complete by itself; else that epoch is needed too, and prune keeps it */
+    uint64_t
+        parent_epoch; /* 0: complete by itself; else that epoch is needed too, and prune keeps it */
     uint32_t ranks;
     int64_t committed_unix_ns;
     char strategy[128];
@@ -35,7 +36,8 @@ struct dv_manifest {
 void dv_epoch_directory(const char *job, uint64_t epoch, char *path, size_t path_bytes);
 enum dv_status dv_manifest_write(const char *job, const struct dv_manifest *manifest) DV_CHECKED;
 /* Read and check one epoch's manifest. DV_ERR_NOT_FOUND: not committed. Free with dv_manifest_free. */
-enum dv_status dv_manifest_read(const char *job, uint64_t epoch, struct dv_manifest *manifest) DV_CHECKED;
+enum dv_status dv_manifest_read(const char *job, uint64_t epoch,
+                                struct dv_manifest *manifest) DV_CHECKED;
 void dv_manifest_free(struct dv_manifest *manifest);
 /* All committed epochs whose manifests are sound, ascending; free(*epochs). Damaged ones are reported and left out. */
 enum dv_status dv_manifest_list(const char *job, uint64_t **epochs, size_t *count) DV_CHECKED;

@@ -16,6 +16,7 @@
 #define DV_MPI_CORE_H
 
 #include "gate/gate.h"
+#include "mpi_fn.h" /* generated: enum dv_mpi_fn { DV_FN_MPI_Send, ... } and DV_FN_COUNT */
 
 #include <dejavu/protocol.h>
 #include <dejavu/status.h>
@@ -23,8 +24,6 @@
 #include <mpi.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "mpi_fn.h" /* generated: enum dv_mpi_fn { DV_FN_MPI_Send, ... } and DV_FN_COUNT */
 
 /* ---- the gate ------------------------------------------------------------ */
 
@@ -88,12 +87,14 @@ enum dv_thunk_user { DV_THUNK_OP, DV_THUNK_GREQUEST, DV_THUNK_TOOL, DV_THUNK_FIL
 extern volatile uint32_t dv_in_mpi;
 extern __thread int dv_is_main __attribute__((tls_model("initial-exec")));
 
-extern const struct dv_upper dv_upper; /* safe_point.c; init.c's constructor puts it into the gate */
+extern const struct dv_upper
+    dv_upper; /* safe_point.c; init.c's constructor puts it into the gate */
 /* safe_point.c: the job's protocol strategy (DV_GATE->protocol, protocol_options) is to be found and initialised; called
  * by MPI_Init after the real one and dv_world exist. Says why and returns an error if there is no such strategy. */
 enum dv_status dv_protocol_start(void);
 void dv_protocol_stop(void); /* at MPI_Finalize, before the real one */
-void dv_safe_point(void); /* safe_point.c: answers the lower half's request, may capture, may come back restored */
+void dv_safe_point(
+    void); /* safe_point.c: answers the lower half's request, may capture, may come back restored */
 
 static inline void dv_mpi_enter(const char *call)
 {
@@ -124,17 +125,18 @@ void *dv_arena_grow(void *pointer, size_t old_bytes, size_t new_bytes);
 /* ---- objects ------------------------------------------------------------- */
 
 enum dv_kind { /* MPICH's kind numbers, bits 26..29 of a handle */
-    DV_KIND_COMM = 0x1,
-    DV_KIND_GROUP = 0x2,
-    DV_KIND_DATATYPE = 0x3,
-    DV_KIND_ERRHANDLER = 0x5,
-    DV_KIND_OP = 0x6,
-    DV_KIND_INFO = 0x7,
-    DV_KIND_KEYVAL = 0x9,
-    DV_KIND_REQUEST = 0xb,
-    DV_KIND_MESSAGE = 0xf, /* ours: MPI_Message handles are requests in MPICH */
+               DV_KIND_COMM = 0x1,
+               DV_KIND_GROUP = 0x2,
+               DV_KIND_DATATYPE = 0x3,
+               DV_KIND_ERRHANDLER = 0x5,
+               DV_KIND_OP = 0x6,
+               DV_KIND_INFO = 0x7,
+               DV_KIND_KEYVAL = 0x9,
+               DV_KIND_REQUEST = 0xb,
+               DV_KIND_MESSAGE = 0xf, /* ours: MPI_Message handles are requests in MPICH */
 };
-#define DV_HANDLE(kind, index) ((int)(0x80000000u | ((unsigned)(kind) << 26) | 0x100000u | (unsigned)(index)))
+#define DV_HANDLE(kind, index)                                                                     \
+    ((int)(0x80000000u | ((unsigned)(kind) << 26) | 0x100000u | (unsigned)(index)))
 #define DV_HANDLE_IS_VIRTUAL(handle) (((unsigned)(handle)&0xc0100000u) == 0x80100000u)
 #define DV_HANDLE_INDEX(handle) ((unsigned)(handle)&0xfffffu)
 
@@ -145,7 +147,7 @@ struct dv_object {
     int real;   /* the lower half's, or the null handle if it has none now */
     enum dv_kind kind;
     int references;
-    int freed; /* the application has freed its handle */
+    int freed;       /* the application has freed its handle */
     uint64_t serial; /* order of creation on this rank */
 };
 
@@ -153,23 +155,25 @@ struct dv_attribute; /* attributes.c */
 
 struct dv_comm {
     struct dv_object object;
-    uint64_t name;        /* identical on all members, different for all live communicators */
-    int rank, size;       /* local group */
-    int remote_size;      /* 0: intracommunicator */
-    int *world_ranks;     /* [size]: local group in MPI_COMM_WORLD ranks */
+    uint64_t name;           /* identical on all members, different for all live communicators */
+    int rank, size;          /* local group */
+    int remote_size;         /* 0: intracommunicator */
+    int *world_ranks;        /* [size]: local group in MPI_COMM_WORLD ranks */
     int *remote_world_ranks; /* [remote_size] */
-    uint64_t collectives; /* collective clock: initiated so far, never reset */
-    uint32_t children;    /* communicators created collectively from this one */
+    uint64_t collectives;    /* collective clock: initiated so far, never reset */
+    uint32_t children;       /* communicators created collectively from this one */
     /* ledger, per peer rank p of the peer group (remote if inter): messages on user tags */
-    uint64_t *sent;       /* [peers] sent to p */
-    uint64_t *received;   /* [peers] matched from p (completed receives and drained or Mprobed messages) */
-    struct dv_drained *drained, *drained_last; /* FIFO of messages received before they were asked for */
-    int errhandler;       /* virtual or predefined handle */
+    uint64_t *sent; /* [peers] sent to p */
+    uint64_t
+        *received; /* [peers] matched from p (completed receives and drained or Mprobed messages) */
+    struct dv_drained *drained,
+        *drained_last; /* FIFO of messages received before they were asked for */
+    int errhandler;    /* virtual or predefined handle */
     struct dv_attribute *attributes;
-    void *topology;       /* topology.c: what to re-create (cart, graph, dist_graph), NULL if none */
+    void *topology; /* topology.c: what to re-create (cart, graph, dist_graph), NULL if none */
     struct dv_pairs *hints; /* info hints, as described for the last capture */
-    int foreign;          /* has members outside MPI_COMM_WORLD (spawned, connected, sessions): never rebuilt */
-    int lingering;        /* freed while operations were pending on some member: see comm_free.c */
+    int foreign; /* has members outside MPI_COMM_WORLD (spawned, connected, sessions): never rebuilt */
+    int lingering; /* freed while operations were pending on some member: see comm_free.c */
     char text[MPI_MAX_OBJECT_NAME];
 };
 struct dv_pairs; /* info.c: keys and values */
@@ -181,7 +185,7 @@ struct dv_drained {
     struct dv_drained *next;
     int source, tag;
     uint64_t bytes;
-    unsigned char *data; /* packed bytes in native representation */
+    unsigned char *data;   /* packed bytes in native representation */
     MPI_Request receiving; /* while it is being drained, else MPI_REQUEST_NULL */
 };
 
@@ -289,8 +293,8 @@ enum dv_status dv_objects_rebuild(char *why, size_t why_bytes);
 /* Written by the communication side, called by the objects side and the generated wrappers. */
 /* A real request of a kind that passes through (persistent collectives, RMA, files): enter it as a virtual request
  * during whose life (until it is completed, or freed if `persistent`) checkpoints are refused. comm may be NULL. */
-MPI_Request dv_request_adopt(MPI_Request real, struct dv_comm *comm, const char *call, int persistent,
-                             const void *return_address);
+MPI_Request dv_request_adopt(MPI_Request real, struct dv_comm *comm, const char *call,
+                             int persistent, const void *return_address);
 /* A real request of a non-blocking collective on comm (MPI_Comm_idup) after dv_collective_begin(comm, call, 0). */
 MPI_Request dv_request_adopt_collective(MPI_Request real, struct dv_comm *comm, const char *call);
 /* The last reference to a communicator is gone or it was rebuilt as empty: drop its drained messages. */

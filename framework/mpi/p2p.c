@@ -55,8 +55,8 @@ send_blocking(const struct dv_side *side, MPI_Comm handle, enum dv_send_mode mod
 }
 
 /* A receive that is over: the hook and the ledger. */
-static inline int received(struct dv_comm *comm, const struct dv_side *side,
-                           MPI_Status *status, int rc)
+static inline int received(struct dv_comm *comm, const struct dv_side *side, MPI_Status *status,
+                           int rc)
 {
     if (__builtin_expect(side->peer == MPI_PROC_NULL, 0)) {
         if (rc == MPI_SUCCESS)

@@ -173,7 +173,8 @@ void dv_request_finish(struct dv_request *r, int rc, const MPI_Status *status)
     r->state = DV_REQUEST_DONE;
     r->error = rc;
     r->status = *status;
-    if (r->what == DV_REQUEST_RECV && r->side.peer == MPI_PROC_NULL && !dv_status_is_cancelled(status))
+    if (r->what == DV_REQUEST_RECV && r->side.peer == MPI_PROC_NULL &&
+        !dv_status_is_cancelled(status))
         r->status = dv_status_nobody;
     if (r->what <= DV_REQUEST_RECV)
         count(r, status);

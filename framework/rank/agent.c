@@ -6,9 +6,9 @@
  * only sends (EXITING). Frames are sent under their own lock, which is never held over anything but
  * the send itself.
  *
- *      main thread:   running --(safe point)--> parked --(PROCEED)--> capturing --> written
- * --(RESUME)--> running
- *                        ^---(TARGET: behind, STEP)--' '--(ABORT)---------^
+ *      main thread:  running --(safe point)--> parked --(PROCEED)--> capturing --> written
+ *                     ^  ^---(TARGET: behind, STEP)--'                               |
+ *                     '----------------------(RESUME, ABORT)-------------------------'
  */
 #include "common/fail.h"
 #include "common/io.h"

@@ -29,7 +29,7 @@ enum dv_region_flags {
     DV_REGION_SHARED = 1u << 3, /* MAP_SHARED: written from elsewhere too, always dirty */
     DV_REGION_FILE = 1u << 4,   /* maps a file: path, file_offset are set */
     DV_REGION_HEAP = 1u << 5,   /* the break */
-    DV_REGION_STACK = 1u << 6,  /* holds the main thread's stack: pages below `live_from` are dead */
+    DV_REGION_STACK = 1u << 6, /* holds the main thread's stack: pages below `live_from` are dead */
     DV_REGION_GROWSDOWN = 1u << 7,
 };
 
@@ -38,7 +38,8 @@ struct dv_region {
     uint64_t start, end; /* bytes, page aligned, end exclusive */
     uint32_t flags;      /* enum dv_region_flags */
     uint32_t reserved;
-    uint64_t live_from; /* lowest address that holds information (== start unless DV_REGION_STACK) */
+    uint64_t
+        live_from; /* lowest address that holds information (== start unless DV_REGION_STACK) */
     uint64_t file_offset, device, inode;
     const char *path; /* "" if none */
 };
@@ -67,7 +68,7 @@ struct dv_capture_core {
 struct dv_capture {
     const struct dv_capture_ops *ops;
     const struct dv_capture_core *core;
-    void *state; /* state_size bytes, zeroed, options filled in */
+    void *state;                          /* state_size bytes, zeroed, options filled in */
     const struct dv_region_list *regions; /* the regions of the epoch being selected */
 };
 
@@ -76,9 +77,9 @@ enum dv_capture_caps {
 };
 
 struct dv_capture_ops {
-    uint32_t api;              /* DV_CAPTURE_API */
+    uint32_t api; /* DV_CAPTURE_API */
     const char *name, *summary;
-    uint32_t caps;             /* enum dv_capture_caps */
+    uint32_t caps;                   /* enum dv_capture_caps */
     const struct dv_option *options; /* NULL: none */
     size_t state_size;
     /* Once per process. May block and allocate. */

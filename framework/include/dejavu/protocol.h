@@ -24,9 +24,10 @@ struct dv_protocol;
 
 /* One point-to-point message as a hook sees it. */
 struct dv_msg {
-    uint64_t comm;      /* the communicator's name, the same on all members */
-    int32_t peer;       /* rank in that communicator (remote rank on an intercommunicator); -1: any source */
-    int32_t tag;        /* -1: any tag */
+    uint64_t comm; /* the communicator's name, the same on all members */
+    int32_t
+        peer; /* rank in that communicator (remote rank on an intercommunicator); -1: any source */
+    int32_t tag; /* -1: any tag */
     uint64_t bytes;
     const void *buffer; /* the application's, laid out by its datatype */
     uint64_t index;     /* how many messages went before on (comm, peer), this direction */
@@ -57,7 +58,8 @@ struct dv_protocol_core {
 struct dv_protocol {
     const struct dv_protocol_ops *ops;
     const struct dv_protocol_core *core;
-    void *state; /* state_size bytes, zeroed, options filled in; lives in the upper half, so it is saved */
+    void *
+        state; /* state_size bytes, zeroed, options filled in; lives in the upper half, so it is saved */
     int rank, size;
 };
 
@@ -66,8 +68,8 @@ enum dv_protocol_caps {
 };
 
 struct dv_failure {
-    uint64_t epoch;       /* the epoch this process image belongs to */
-    uint32_t restarts;    /* how many restores this job has seen, this one included */
+    uint64_t epoch;    /* the epoch this process image belongs to */
+    uint32_t restarts; /* how many restores this job has seen, this one included */
 };
 
 struct dv_protocol_ops {
@@ -77,7 +79,8 @@ struct dv_protocol_ops {
     const struct dv_option *options;
     size_t state_size;
     enum dv_status (*init)(struct dv_protocol *p);
-    enum dv_status (*on_send)(struct dv_protocol *p, struct dv_msg *m); /* NULL: not hooked, costs nothing */
+    enum dv_status (*on_send)(struct dv_protocol *p,
+                              struct dv_msg *m); /* NULL: not hooked, costs nothing */
     enum dv_status (*on_recv)(struct dv_protocol *p, struct dv_msg *m);
     enum dv_status (*on_collective)(struct dv_protocol *p, struct dv_coll *c);
     /* Bring this rank to a state that may be captured for `epoch`. Required. May block; may be called several times for

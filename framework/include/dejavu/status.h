@@ -6,7 +6,13 @@
 #define DEJAVU_STATUS_H
 
 /* Exit statuses of the commands: 0 ok, 1 a run failed, 2 usage, 3 environment, 4 nothing ran. */
-enum dv_exit { DV_EXIT_OK = 0, DV_EXIT_FAILED = 1, DV_EXIT_USAGE = 2, DV_EXIT_ENV = 3, DV_EXIT_NOTHING = 4 };
+enum dv_exit {
+    DV_EXIT_OK = 0,
+    DV_EXIT_FAILED = 1,
+    DV_EXIT_USAGE = 2,
+    DV_EXIT_ENV = 3,
+    DV_EXIT_NOTHING = 4
+};
 
 /* X(code, text, exit class) */
 #define DV_STATUS_TABLE(X)                                                                         \
