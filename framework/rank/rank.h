@@ -1,13 +1,20 @@
 /* dejavu-rank: the lower half. What its parts share.
  *
- *      main.c        options; first start or restore        placement.c   where memory of both
- * halves may be placed split.c       the address-space split                elf.c         symbols
- * of mapped ELF images loader.c      maps the application                   resident.c    maps the
- * resident, fills the gate page signals.c     dispositions, the parking signal       threads.c
- * lower threads; thread pointers for upper ones lower_fds.c   keeps our descriptors high agent.c
- * talks to the supervisor, stops the main thread lower.c       struct dv_lower restore.c     from
- * an image back into the application doctor.c      does all this work on this host? mpi_calls.c
- * bounded blocking MPI calls
+ *      main.c            options; first start or restore
+ *      split.c           the address-space split
+ *      placement.c       where memory of both halves may be placed
+ *      loader.c          maps the application
+ *      resident.c        maps the resident, fills the gate page
+ *      elf.c             symbols of mapped ELF images
+ *      signals.c         dispositions, the parking signal
+ *      threads.c         lower threads; thread pointers for upper ones
+ *      lower_fds.c       keeps our descriptors high
+ *      agent.c           talks to the supervisor, stops the main thread
+ *      lower.c, thunk.c  struct dv_lower; callbacks into the application
+ *      mpi_calls.c       bounded blocking MPI calls
+ *      identity.c        what an image says of where it came from
+ *      restore.c         from an image back into the application
+ *      doctor.c          does all this work on this host?
  */
 #ifndef DV_RANK_RANK_H
 #define DV_RANK_RANK_H
