@@ -38,7 +38,7 @@ struct dv_lower_mpi {
      * `status` as in recv. *posted says whether the operations were begun. */
     int (*sendrecv)(const struct dv_side *send, const struct dv_side *receive, MPI_Comm comm,
                     enum dv_wait how, MPI_Status *status, MPI_Request pending[2], int *posted);
-    /* Post without waiting. */
+    /* Post without waiting. A send that is over at once gives MPI_REQUEST_NULL. */
     int (*isend)(const struct dv_side *side, MPI_Comm comm, enum dv_send_mode mode,
                  MPI_Request *request);
     int (*irecv)(const struct dv_side *side, MPI_Comm comm, MPI_Request *request);

@@ -59,16 +59,18 @@ int dv_buffered_send(struct dv_comm *comm, const struct dv_side *side, const cha
         if (!has_room(memory_bytes))
             rc = MPI_ERR_BUFFER;
     }
-    if (rc == MPI_SUCCESS)
+    if (rc == MPI_SUCCESS) {
+        __atomic_fetch_add(&bytes_under_way, cost(r), __ATOMIC_RELAXED);
+        r->buffered = 1;
         rc = dv_request_post(r);
-    if (rc != MPI_SUCCESS) {
-        dv_request_delete(r);
-        return rc;
+        if (rc != MPI_SUCCESS)
+            dv_buffered_over(r);
     }
-    r->buffered = 1;
-    __atomic_fetch_add(&bytes_under_way, cost(r), __ATOMIC_RELAXED);
-    dv_request_orphan(r);
-    return MPI_SUCCESS;
+    if (rc != MPI_SUCCESS || r->state == DV_REQUEST_DONE)
+        dv_request_delete(r);
+    else
+        dv_request_orphan(r);
+    return rc;
 }
 
 static int bsend(const struct dv_side *side, MPI_Comm handle, const char *call)

@@ -73,7 +73,7 @@ static int packet_send(struct outgoing *o, int world_rank)
     MPI_Comm comm = dv_internal;
     MPI_Request *request = &o->request;
     int rc = DV_DOWN(isend, &side, comm, DV_SEND_STANDARD, request);
-    if (rc != MPI_SUCCESS) {
+    if (rc != MPI_SUCCESS || o->request == MPI_REQUEST_NULL) {
         dv_arena_free(o, o->bytes);
         return rc;
     }

@@ -294,7 +294,10 @@ static int post_send(struct dv_request *r, const struct dv_side *real)
     if (rc != MPI_SUCCESS)
         return rc;
     dv_ledger_sent(r->comm, r->side.peer);
-    dv_request_posted(r, request);
+    if (request == MPI_REQUEST_NULL)
+        dv_request_finish(r, MPI_SUCCESS, &dv_status_empty);
+    else
+        dv_request_posted(r, request);
     return MPI_SUCCESS;
 }
 
