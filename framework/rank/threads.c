@@ -126,7 +126,7 @@ size_t dv_threads_upper(int *tids, size_t max)
 
 /* ---- the broker ---------------------------------------------------------- */
 
-enum { SLOT_FREE, SLOT_TAKEN, SLOT_ASKED, SLOT_ANSWERED };
+enum { SLOT_FREE, SLOT_TAKEN, SLOT_ASKED, SLOT_MAKING, SLOT_ANSWERED };
 static struct {
     atomic_uint state;
     uint64_t thread_pointer;
@@ -156,6 +156,8 @@ static void *broker_thread(void *unused)
             futex(&slot.state, FUTEX_WAIT, state);
             continue;
         }
+        /* A state of its own: by the time this thread looks again the next one may have asked. */
+        atomic_store(&slot.state, SLOT_MAKING);
         pthread_t thread;
         int error = pthread_create(&thread, NULL, parked_thread, NULL);
         if (error != 0) {
@@ -164,8 +166,8 @@ static void *broker_thread(void *unused)
                      strerror(error));
             abort();
         }
-        while (atomic_load(&slot.state) == SLOT_ASKED)
-            futex(&slot.state, FUTEX_WAIT, SLOT_ASKED);
+        while (atomic_load(&slot.state) == SLOT_MAKING)
+            futex(&slot.state, FUTEX_WAIT, SLOT_MAKING);
     }
 }
 
