@@ -40,10 +40,12 @@ static inline uint64_t dv_lower_fs_get(void)
     return __builtin_expect(fs != 0, 1) ? fs : dv_thread_attach();
 }
 
-/* dv_gate_enter without asking the processor: a thread that runs this library has its thread pointer at %fs:0. */
+/* dv_gate_enter without asking the processor: a thread that runs this library has its thread pointer at %fs:0. Not
+ * __builtin_thread_pointer: the compiler may read that after the switch, where it is the other one's. */
 static inline uint64_t dv_gate_enter_here(uint64_t lower_fs)
 {
-    uint64_t upper_fs = (uint64_t)__builtin_thread_pointer();
+    uint64_t upper_fs;
+    __asm__ volatile("mov %%fs:0, %0" : "=r"(upper_fs)::"memory");
     *(uint64_t *)(lower_fs + (uint64_t)DV_GATE->upper_fs_offset) = upper_fs;
     dv_fs_set(lower_fs);
     return upper_fs;
