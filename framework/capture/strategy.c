@@ -32,7 +32,7 @@ static const struct dv_capture_core core = {
 static enum dv_status unknown_strategy(const char *name)
 {
     const char *names[64] = {NULL};
-    for (size_t i = 0; dv_capture_table[i] && i < 63; i++)
+    for (size_t i = 0; i < 63 && dv_capture_table[i]; i++)
         names[i] = dv_capture_table[i]->name;
     const char *near = dv_did_you_mean(name, names);
     return dv_fail("capture", DV_ERR_NOT_FOUND, "there is no capture strategy \"%s\"%s%s%s", name,

@@ -140,7 +140,7 @@ static int *ask_members(MPI_Group group, int size)
 static void ask_groups(struct dv_comm *comm)
 {
     MPI_Comm real = comm->object.real;
-    MPI_Group group;
+    MPI_Group group = MPI_GROUP_NULL;
     int inter = 0;
 
     DV_REAL(MPI_Comm_rank, real, &comm->rank);

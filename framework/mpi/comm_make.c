@@ -242,7 +242,7 @@ DV_EXPORT(MPI_Comm_create_group);
 /* Has the remote group members who know nothing of DejaVu (spawned, connected)? */
 static bool remote_is_outside(MPI_Comm inter)
 {
-    MPI_Group group;
+    MPI_Group group = MPI_GROUP_NULL;
     int size = 0;
     bool outside = true;
     if (DV_REAL(MPI_Comm_remote_size, inter, &size) != MPI_SUCCESS ||

@@ -35,7 +35,7 @@ static enum dv_status map_fixed(uint64_t at, size_t bytes)
 
 enum dv_status dv_resident_map(void)
 {
-    size_t bytes = (size_t)(dv_resident_image_end - dv_resident_image);
+    size_t bytes = (uintptr_t)dv_resident_image_end - (uintptr_t)dv_resident_image;
     size_t mapped = (bytes + 4095) & ~(size_t)4095;
     enum dv_status status = map_fixed(DV_GATE_BASE, DV_GATE_BYTES);
     if (status == DV_OK)

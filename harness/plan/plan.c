@@ -167,12 +167,13 @@ static void add_block(struct dv_plan *plan, size_t block, bool warmup, uint64_t 
             plan->runs[plan->run_count] = (struct dv_planned_run){
                 .index = plan->run_count,
                 .block = block,
-                .position = position++,
+                .position = position,
                 .warmup = warmup,
                 .cell = members[m],
                 .seed = dv_random_next(&seed),
             };
             plan->run_count++;
+            position++;
         }
     }
 }

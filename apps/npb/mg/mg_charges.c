@@ -85,7 +85,7 @@ static void find_extremes(const struct mg_hierarchy *h, struct extremes *extreme
 static void set_point(const struct mg_hierarchy *h, double index, double value, double *v)
 {
     const struct mg_shape *s = &h->level[h->top].shape;
-    int64_t rest = (int64_t)index, at[MG_DIMS];
+    int64_t rest = (int64_t)index, at[MG_DIMS] = {0};
 
     for (int d = 0; d < MG_DIMS; d++) {
         int64_t side = s->n[d] * h->topology.procs[d];
