@@ -45,9 +45,9 @@ static void hold(const char *what)
                 pause();
     } else if (strcmp(what, "socket") == 0) {
         CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
-    } else {
+    } else if (strcmp(what, "timer") == 0) {
         struct sigevent event = {.sigev_notify = SIGEV_NONE};
-        CHECK(strcmp(what, "timer") == 0 && timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+        CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
     }
 }
 
@@ -65,7 +65,7 @@ static void release(const char *what)
         char byte = 'x';
         CHECK(write(sockets[0], &byte, 1) == 1 && read(sockets[1], &byte, 1) == 1);
         CHECK(close(sockets[0]) == 0 && close(sockets[1]) == 0);
-    } else {
+    } else if (strcmp(what, "timer") == 0) {
         CHECK(timer_delete(timer) == 0);
     }
 }

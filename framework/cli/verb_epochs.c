@@ -2,6 +2,7 @@
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "common/fail.h"
+#include "image/epochs.h"
 #include "image/manifest.h"
 
 #include <dejavu/log.h>
@@ -12,16 +13,19 @@
 #include <string.h>
 #include <time.h>
 
+static enum dv_status say_none(const char *directory)
+{
+    dv_info("cli", "%s holds no committed epoch", directory);
+    return DV_ERR_NOTHING;
+}
+
 /* All committed epochs; DV_ERR_NOTHING (said) if there are none. */
 static enum dv_status list(const char *directory, uint64_t **epochs, size_t *count)
 {
     enum dv_status status = dv_manifest_list(directory, epochs, count);
     if (status && status != DV_ERR_NOT_FOUND)
         return status;
-    if (status == DV_OK && *count)
-        return DV_OK;
-    dv_info("cli", "%s holds no committed epoch", directory);
-    return DV_ERR_NOTHING;
+    return status == DV_OK && *count ? DV_OK : say_none(directory);
 }
 
 static enum dv_status print_epoch(const char *directory, uint64_t epoch)
@@ -68,33 +72,47 @@ static enum dv_status verify_one(const char *directory, uint64_t epoch)
     enum dv_status status = dv_manifest_verify(directory, epoch, !cli_flag(CLI_OPT_SHALLOW));
     if (status == DV_OK)
         printf("%6" PRIu64 "  whole\n", epoch);
-    else if (status == DV_ERR_NOT_FOUND)
-        printf("%6" PRIu64 "  not committed\n", epoch);
-    else
+    else if (status != DV_ERR_NOT_FOUND)
         printf("%6" PRIu64 "  damaged: %s\n", epoch, dv_why());
     return status;
+}
+
+/* Also those whose manifest is damaged, which are no committed epochs to anybody else. One that was
+ * not committed yet, or was removed by the running job meanwhile, is none of ours.
+ * DV_ERR_DAMAGED: not all are whole. */
+static enum dv_status verify_all(const char *directory)
+{
+    uint64_t *epochs = NULL;
+    size_t count = 0, found = 0;
+    enum dv_status status = dv_epochs_scan(directory, &epochs, &count), worst = DV_OK;
+    for (size_t i = 0; status == DV_OK && i < count; i++) {
+        enum dv_status verified = verify_one(directory, epochs[i]);
+        found += verified != DV_ERR_NOT_FOUND;
+        if (verified && verified != DV_ERR_NOT_FOUND)
+            worst = DV_ERR_DAMAGED;
+    }
+    free(epochs);
+    if (status)
+        return status;
+    return found ? worst : say_none(directory);
 }
 
 int cli_verify(void)
 {
     char *directory = NULL;
-    uint64_t *epochs = NULL, epoch = 0;
-    size_t count = 0;
+    uint64_t epoch = 0;
     bool one = *cli_text(CLI_OPT_EPOCH) != '\0';
-    enum dv_status status = cli_job_directory(&directory), worst = DV_OK;
+    enum dv_status status = cli_job_directory(&directory);
     if (status == DV_OK && one)
         status = cli_count(CLI_OPT_EPOCH, 1, UINT64_MAX - 1, &epoch);
-    if (status == DV_OK && one)
-        worst = verify_one(directory, epoch);
-    else if (status == DV_OK)
-        status = list(directory, &epochs, &count);
-    for (size_t i = 0; status == DV_OK && i < count; i++) {
-        enum dv_status verified = verify_one(directory, epochs[i]);
-        worst = verified ? verified : worst;
+    if (status == DV_OK && one) {
+        status = verify_one(directory, epoch);
+        if (status == DV_ERR_NOT_FOUND)
+            printf("%6" PRIu64 "  not committed\n", epoch);
+        status = status ? DV_ERR_DAMAGED : DV_OK;
+    } else if (status == DV_OK) {
+        status = verify_all(directory);
     }
-    free(epochs);
     free(directory);
-    if (status)
-        return (int)dv_status_exit(status);
-    return worst ? DV_EXIT_FAILED : DV_EXIT_OK;
+    return (int)dv_status_exit(status);
 }

@@ -1,0 +1,46 @@
+# End to end, single processes: bad input, damage, hazards under kills, programs that are not ours.
+# DEJAVU_HAZARD_RUNS: how often each hazard program is run and killed.
+e2e=$top/framework/tests/e2e
+tests=$DEJAVU_BUILD/tests
+hazard_runs=${DEJAVU_HAZARD_RUNS:-2}
+
+for name in missing-program not-executable static-program script not-elf wrong-strategy wrong-option bad-interval wrong-verb \
+    job-is-no-directory unwritable-job foreign-job running-already used-already not-running no-epochs wrong-epoch closed-streams; do
+    test_case "bad-input-$name" 120 "$e2e/bad_input.py" $name
+done
+for name in truncated-image image-without-footer empty-image flipped-header flipped-data flipped-footer missing-image \
+    exchanged-image flipped-manifest truncated-manifest empty-manifest nothing-whole damaged-epoch-asked-for damaged-job-file \
+    changed-program other-program other-rank-count moved-job full-disk file-size-limit; do
+    test_case "damage-$name" 180 "$e2e/damage.py" $name
+done
+for name in thread child socket timer; do
+    test_case "refused-$name" 120 "$e2e/refused.py" $name
+done
+
+# hazard NAME [ROUNDS]: two kills a run, checkpoints often.
+hazard() {
+    local name=$1
+    shift
+    if [ ! -x "$tests/hazard-$name" ]; then
+        test_case "hazard-$name" 10 sh -c 'echo "not built (no compiler for it)"; exit 77'
+        return
+    fi
+    test_case "hazard-$name" $((60 + 60 * hazard_runs)) "$e2e/kill.py" --ranks 0 --runs "$hazard_runs" --kills 2 \
+        --interval 0.1:0.3 --limit 60 -- "$tests/hazard-$name" "$@"
+}
+for name in compute vector altstack masks append reading unnamed duplicates filemaps heap stack surroundings libraries clocks \
+    fixed identity pipes locks locals closing coroutines generated commands exceptions; do
+    hazard $name
+done
+hazard sleeping 32
+hazard ticker 40
+
+# Programs that are not ours.
+test_case program-python 180 "$e2e/kill.py" --ranks 0 --runs "$hazard_runs" --kills 2 --interval 0.1:0.3 -- /usr/bin/python3 \
+    "$e2e/programs/words.py"
+test_case program-perl 180 "$e2e/kill.py" --ranks 0 --runs "$hazard_runs" --kills 2 --interval 0.1:0.3 -- /usr/bin/perl \
+    "$e2e/programs/words.pl"
+test_case ordinary-user 180 "$e2e/ordinary_user.sh" "$e2e/kill.py" --ranks 0 --runs 2 --kills 2 --interval 0.1:0.3 -- \
+    "$tests/hazard-append"
+test_case supervisor-killed 180 "$e2e/kill.py" --ranks 0 --runs 2 --victim supervisor --interval 0.1:0.3 -- \
+    "$tests/hazard-append"
