@@ -17,7 +17,6 @@ KINDS = {
 MPI_KINDS = {
     "window": ["MPI_Win_allocate", "window", "MPI_COMM_WORLD"],
     "file": ["MPI_File_open", "mpi-hazard.file"],
-    "spawn": ["MPI_Comm_spawn"],
 }
 
 
