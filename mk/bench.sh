@@ -6,7 +6,8 @@
 #   bandwidth  checkpoints to and restarts from a RAM disk, 1 and 2   results/bandwidth.h5
 #              ranks of BENCH_MIB (1024) MiB each, beside memcpy
 #
-# BENCH_PAIRS (13), BENCH_EPOCHS (15), BENCH_RESTARTS (12): repetitions. BENCH_RESULTS: another directory than results.
+# BENCH_PAIRS (13), BENCH_EPOCHS (18), BENCH_RESTARTS (12): repetitions. BENCH_PAUSE (3): seconds after each of the first
+# three checkpoints. BENCH_RESULTS: another directory than results.
 # Tables go to standard output, progress to standard error. Exit status 1 if a measurement failed.
 set -u
 build=$(realpath "${1:?usage: mk/bench.sh BUILD [idle|latency|bandwidth ...]}")
@@ -14,7 +15,7 @@ shift
 cd "$(dirname "$0")/.." || exit 3
 [ $# -eq 0 ] && set -- idle latency bandwidth
 results=${BENCH_RESULTS:-results}
-pairs=${BENCH_PAIRS:-13} mib=${BENCH_MIB:-1024} epochs=${BENCH_EPOCHS:-15} restarts=${BENCH_RESTARTS:-12}
+pairs=${BENCH_PAIRS:-13} mib=${BENCH_MIB:-1024} epochs=${BENCH_EPOCHS:-18} restarts=${BENCH_RESTARTS:-12} pause=${BENCH_PAUSE:-3}
 dejavu=$build/bin/dejavu record=$build/tests/bench-record
 failed=0 job_pid=
 work=$(mktemp -d /dev/shm/dejavu-bench.XXXXXX) || exit 3
@@ -83,7 +84,9 @@ exercise() {
     local i
     wait_until is_running 0 && wait_until has_copied $((3 * $1)) || return 1
     for ((i = 0; i < epochs; i++)); do
-        timeout 60 "$dejavu" checkpoint "$work/job" >/dev/null || return 1
+        timeout 120 "$dejavu" checkpoint "$work/job" >/dev/null || return 1
+        # The files of the first epochs are allocated in the background.
+        ((i < 3)) && sleep "$pause"
         sleep 0.5
     done
     say "bandwidth, $1 rank(s): $epochs checkpoints taken"

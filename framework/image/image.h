@@ -104,8 +104,10 @@ void dv_image_trim(void);
  * mapped; the directory's parent must exist. Blocks for as long as that takes, so call it from a thread of its own. A
  * writer that is opened meanwhile halts it and uses what is there. Elsewhere, without room, and on failure: no effect. */
 void dv_image_prepare(const char *directory, const char *name, uint64_t bytes);
-/* Wait until nothing is being prepared; what is gives up soon. Writers do so by themselves. */
+/* Wait until nothing is being prepared (what is gives up soon), and nothing will be until dv_image_prepare_go_on.
+ * Writers do so by themselves while they open. */
 void dv_image_prepare_halt(void);
+void dv_image_prepare_go_on(void);
 
 /* Text of the last error on this thread, for messages to other processes. */
 const char *dv_image_why(void);

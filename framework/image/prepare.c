@@ -25,7 +25,7 @@
     (1u << 20) /* between two looks at `halts`: a writer waits for one step at most */
 
 static pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER;
-static atomic_int halts; /* writers that wait for `busy` */
+static atomic_int halts; /* writers that are being opened */
 
 /* At most half of the room that is left, and within the limit on file sizes (beyond which a write
  * raises a signal in the application). */
@@ -117,5 +117,9 @@ void dv_image_prepare_halt(void)
     atomic_fetch_add(&halts, 1);
     pthread_mutex_lock(&busy);
     pthread_mutex_unlock(&busy);
+}
+
+void dv_image_prepare_go_on(void)
+{
     atomic_fetch_sub(&halts, 1);
 }

@@ -207,7 +207,6 @@ enum dv_status dv_image_writer_open(const char *directory, const char *name,
                                     const struct dv_image_identity *identity,
                                     struct dv_image_writer **writer)
 {
-    dv_image_prepare_halt();
     dv_mapping_trim();
     struct dv_image_writer *w = calloc(1, sizeof *w);
     if (!w)
@@ -222,8 +221,10 @@ enum dv_status dv_image_writer_open(const char *directory, const char *name,
     enum dv_status status = set_paths(w, directory, name);
     if (!status)
         status = fill_header(&w->header, identity);
+    dv_image_prepare_halt();
     if (!status)
         status = open_temporary(w, recycle_path);
+    dv_image_prepare_go_on();
     if (status) {
         dv_image_writer_abort(w);
         return status;
