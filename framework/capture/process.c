@@ -188,6 +188,10 @@ static enum dv_status capture_timers(struct dv_blob *out)
         struct itimerval timer;
         if (syscall(SYS_getitimer, timer_kinds[i], &timer) != 0)
             return system_failed("read an interval timer");
+        /* The kernel starts ITIMER_REAL anew when its signal is taken. While that is pending, as it
+         * often is here where all signals are blocked, nothing seems to be left. */
+        if (timer.it_value.tv_sec == 0 && timer.it_value.tv_usec == 0)
+            timer.it_value = timer.it_interval;
         dv_blob_put_u64(out, (uint64_t)timer.it_interval.tv_sec);
         dv_blob_put_u64(out, (uint64_t)timer.it_interval.tv_usec);
         dv_blob_put_u64(out, (uint64_t)timer.it_value.tv_sec);
