@@ -20,7 +20,7 @@ native ones. It takes a few minutes and ends by itself.
 
 END
 start=$SECONDS
-timeout --signal=INT --kill-after=20 $limit "$build/bin/dejavu-bench" run "$experiment" --output="$output"
+timeout --foreground --signal=INT --kill-after=20 $limit "$build/bin/dejavu-bench" run "$experiment" --output="$output"
 status=$?
 echo
 "$build/bin/dejavu-bench" report "$experiment" --output="$output" || status=1
