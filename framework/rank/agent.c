@@ -50,7 +50,8 @@ static struct {
     uint32_t version; /* of the targets */
     struct dv_wire_entry *targets;
     size_t target_count;
-    int proceed, step, resumed, checked;
+    uint64_t proceed; /* the epoch that all ranks go on with */
+    int step, resumed, checked;
     uint64_t interval_ns;
     int selected; /* the strategy has selected pages for an epoch whose fate is open */
     struct dv_cut_entry raised;  /* last told by RAISE */
@@ -204,13 +205,16 @@ static enum dv_cut_verdict parked(uint64_t epoch, const struct dv_cut_entry *ent
     agent.parked_ns = dv_now_ns();
     send_entries(DV_WIRE_PARKED, entries, count);
     for (;;) {
-        if (agent.epoch != epoch)
-            return DV_CUT_ABORT;
-        if (agent.proceed) {
-            agent.state = CAPTURING;
+        /* Even if the epoch has been given up since: the others are on their way into the drain, whose last exchange
+         * needs all of us. */
+        if (agent.proceed == epoch) {
             agent.figures.cut_ns = dv_now_ns() - agent.parked_ns;
+            if (agent.epoch == epoch)
+                agent.state = CAPTURING;
             return DV_CUT_REACHED;
         }
+        if (agent.epoch != epoch)
+            return DV_CUT_ABORT;
         if (agent.step || (agent.version != told && is_behind(entries, count))) {
             agent.state = RUNNING;
             return DV_CUT_RUN;
@@ -428,7 +432,7 @@ static void on_stop(const struct dv_wire_stop *stop)
     agent.state = RUNNING;
     agent.version = 0;
     agent.target_count = 0;
-    agent.proceed = agent.step = agent.resumed = agent.checked = 0;
+    agent.step = agent.resumed = agent.checked = 0;
     agent.raised = (struct dv_cut_entry){0, 0};
     agent.stop_ns = dv_now_ns();
     memset(&agent.figures, 0, sizeof agent.figures);
@@ -512,7 +516,7 @@ static void handle(const struct dv_wire_header *header, const void *payload)
         agent.step = current && agent.state == PARKED;
         break;
     case DV_WIRE_PROCEED:
-        agent.proceed = current;
+        agent.proceed = current ? epoch->epoch : agent.proceed;
         break;
     case DV_WIRE_RESUME:
         if (current && agent.state == WRITTEN)
