@@ -35,12 +35,14 @@ def parse():
     p.add_argument("--limit", type=float, default=120)
     p.add_argument("--seed", default=os.environ.get("DEJAVU_SEED", "1"))
     p.add_argument("--keep-jobs", action="store_true")
+    p.add_argument("--result", default="^DIGEST .*", help="what the last line that counts looks like (regular expression)")
     p.add_argument("program", nargs="+")
     return p.parse_args()
 
 
-def digest(text):
-    lines = [line for line in text.splitlines() if line.startswith("DIGEST ")]
+def digest(text, args):
+    """The last match of --result."""
+    lines = [found.group() for found in re.finditer(args.result, text, re.M)]
     return lines[-1] if lines else None
 
 
@@ -160,7 +162,7 @@ def one_run(args, number, reference, length, scratch):
         process.wait()
     out.seek(0)
     err.seek(0)
-    got, messages = digest(out.read()), err.read()
+    got, messages = digest(out.read(), args), err.read()
     restarts = messages.count("restarting from epoch")
     unasked = messages.count("; restarting from") - killed  # a crash of our own is no better for being recovered from
     ok = status == 0 and got == reference and unasked <= 0
@@ -179,15 +181,15 @@ def main():
     scratch = tempfile.mkdtemp(prefix="dejavu-kill-")
     native = ["mpiexec.mpich", "-n", str(args.ranks)] if args.ranks else []
     reference = digest(subprocess.run([*native, *args.program], capture_output=True, text=True, check=True,
-                                      stdin=subprocess.DEVNULL).stdout)
+                                      stdin=subprocess.DEVNULL, timeout=args.limit).stdout, args)
     if reference is None:
-        sys.exit("the program prints no DIGEST line")
+        sys.exit(f"the program prints nothing that matches {args.result}")
     start = time.monotonic()
     first = subprocess.run([*command(args, os.path.join(scratch, "length"), 3600.0)], capture_output=True, text=True,
                            stdin=subprocess.DEVNULL, timeout=args.limit)
     length = time.monotonic() - start
-    if digest(first.stdout) != reference:
-        sys.exit(f"attached, without any kill: {digest(first.stdout)}, expected {reference}\n{first.stderr}")
+    if digest(first.stdout, args) != reference:
+        sys.exit(f"attached, without any kill: {digest(first.stdout, args)}, expected {reference}\n{first.stderr}")
     print(f"seed {args.seed}, {length:.2f} s attached, {reference}: {' '.join(args.program)}", flush=True)
     results = [one_run(args, args.first + i, reference, length, scratch) for i in range(args.runs)]
     good, recovered = sum(ok for ok, _ in results), sum(n for _, n in results)

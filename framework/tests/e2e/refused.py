@@ -15,8 +15,8 @@ KINDS = {
     "timer": ["timer", "timer_create"],
 }
 MPI_KINDS = {
-    "window": ["MPI_Win_allocate", "window", "MPI_COMM_WORLD"],
-    "file": ["MPI_File_open", "mpi-hazard.file"],
+    "window": ["MPI_Win_allocate", r"hazard-mpi-unsupported\+0x"],
+    "file": ["MPI_File_open", r"hazard-mpi-unsupported\+0x"],
 }
 
 

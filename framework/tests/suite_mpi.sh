@@ -1,0 +1,55 @@
+# MPI programs: ours and others', attached, with checkpoints, and killed at random moments.
+# DEJAVU_KILL_RUNS=100 runs the full campaign: that many runs of CG class S, a fifth of it of each of the others, on 2 and 4
+# ranks. Without it there are a few of each, so that `make check` stays short.
+e2e=$top/framework/tests/e2e
+bin=$DEJAVU_BUILD/bin
+tests=$DEJAVU_BUILD/tests
+few=$((${DEJAVU_KILL_RUNS:-10} / 5))
+[ $few -gt 0 ] || few=1
+
+# kills NAME RUNS RANKS OPTIONS -- PROGRAM...: four ranks share this host's processors, so they get more time.
+kills() {
+    local name=$1 runs=$2 ranks=$3
+    shift 3
+    test_case "$name-$ranks" $((180 + runs * 60 * ranks / 2)) "$e2e/kill.py" --runs "$runs" --ranks "$ranks" --limit 180 "$@"
+}
+
+test_case symbols 60 "$top/framework/tests/symbols.sh" "$DEJAVU_BUILD/lib/dejavu/libmpich.so.12"
+test_case rebuild 300 "$top/framework/tests/mpi/rebuild.sh" "$DEJAVU_BUILD"
+
+# Any moment.
+kills kill-cg-S "${DEJAVU_KILL_RUNS:-6}" 2 -- "$bin/npb-cg" --class S
+kills kill-cg-S "${DEJAVU_KILL_RUNS:-2}" 4 -- "$bin/npb-cg" --class S
+kills kill-cg-W $few 2 --kills 2 -- "$bin/npb-cg" --class W
+for benchmark in mg ft is; do
+    kills kill-$benchmark-W $few 2 -- "$bin/npb-$benchmark" --class W
+    kills kill-$benchmark-W $few 4 -- "$bin/npb-$benchmark" --class W
+done
+kills kill-heatf $few 2 -- "$tests/heatf"
+kills kill-heatf $few 4 -- "$tests/heatf"
+
+# During a checkpoint, during a restart, a restarted job again and again, the supervisor.
+kills kill-in-checkpoint $((few * 2)) 2 --when checkpoint --interval 0.05:0.15 -- "$bin/npb-cg" --class W
+kills kill-in-restart $few 2 --when restart --kills 3 --interval 0.05:0.15 -- "$bin/npb-mg" --class W
+kills kill-five-times $few 2 --kills 5 --interval 0.05:0.2 -- "$bin/npb-cg" --class W
+kills kill-supervisor $few 2 --victim supervisor --interval 0.05:0.2 -- "$bin/npb-cg" --class W
+
+# MPI in all its forms.
+for program in messages collectives; do
+    kills kill-$program $few 2 --kills 2 --interval 0.05:0.3 -- "$tests/mpi-$program"
+    kills kill-$program $few 4 --interval 0.1:0.3 -- "$tests/mpi-$program"
+done
+kills kill-objects $few 2 --kills 2 --interval 0.05:0.3 --result '^objects: ok' -- "$tests/mpi-objects" 2
+for program in phases imbalance ticking; do
+    kills kill-$program $few 2 --kills 2 --interval 0.1:0.4 -- "$tests/hazard-mpi-$program"
+done
+kills kill-phases $few 4 -- "$tests/hazard-mpi-phases"
+
+# What is not supported yet.
+for kind in window file; do
+    test_case "refused-$kind" 120 "$e2e/refused.py" $kind
+done
+
+# Not ours.
+test_case netpipe-kill 240 "$e2e/netpipe.py" kill
+test_case netpipe-integrity 180 "$e2e/netpipe.py" integrity
