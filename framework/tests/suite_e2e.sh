@@ -44,3 +44,6 @@ test_case ordinary-user 180 "$e2e/ordinary_user.sh" "$e2e/kill.py" --ranks 0 --r
     "$tests/hazard-append"
 test_case supervisor-killed 180 "$e2e/kill.py" --ranks 0 --runs 2 --victim supervisor --interval 0.1:0.3 -- \
     "$tests/hazard-append"
+
+# The harness: faults, interruption, resume, damaged records, the schema seen by h5py.
+test_case harness 300 env DEJAVU_BENCH="$DEJAVU_BUILD/bin/dejavu-bench" "$top/harness/tests/e2e_bench.sh" "$DEJAVU_SEED"
