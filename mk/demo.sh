@@ -1,5 +1,5 @@
 #!/bin/bash
-# `make demo`: EP, CG, FT and IS without DejaVu, attached, and with a checkpoint every half second (experiments/demo.yaml);
+# `make demo`: EP, CG, FT and IS without DejaVu, attached, and with checkpoints every 200 ms (experiments/demo.yaml);
 # ends with the table read back from the HDF5 file. Usage: mk/demo.sh BUILD
 #
 # Results go to a new directory under TMPDIR (/tmp), or to DEMO_OUTPUT, where an interrupted demo goes on.
@@ -14,7 +14,7 @@ cat <<END
 DejaVu demo. Each of EP, CG, FT and IS runs on 2 ranks:
   native            without DejaVu
   idle              under \`dejavu run\`, no checkpoints
-  full+coordinated  under \`dejavu run --interval 500ms\`: whole images, coordinated
+  full+coordinated  under \`dejavu run --interval 200ms\`: whole images, coordinated
 The programs are not changed or linked anew. Every run must pass its own verification, and end with the digest of the
 native ones. It takes a few minutes and ends by itself.
 
