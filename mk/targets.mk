@@ -10,11 +10,11 @@ deps: ## install what is missing from Debian (as root, through sudo, or by print
 
 # The package's flags are read when make starts, so what needs them runs in a second make.
 demo: deps ## build, run a small experiment matrix, print its overhead table
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) all
 	$(Q)mk/demo.sh $(O)
 
 check: deps ## build and run all tests
-	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) tests
 	$(Q)mk/check.sh $(O) unit mpi e2e
 
 check-unit: tests ## unit and conformance tests
@@ -25,7 +25,7 @@ check-e2e: tests ## kills, bad input, unsupported objects, end to end
 	$(Q)mk/check.sh $(O) e2e
 
 bench: deps ## measure idle cost, latency and checkpoint bandwidth into results/ (takes long)
-	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) tests
 	$(Q)mk/bench.sh $(O)
 
 lint: ## clang-format, clang-tidy, cppcheck, the layering rules

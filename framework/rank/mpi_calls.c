@@ -38,7 +38,7 @@ static int isend_large(const struct dv_side *s, MPI_Comm comm, enum dv_send_mode
 }
 
 static inline int isend(const struct dv_side *s, MPI_Comm comm, enum dv_send_mode mode,
-                              MPI_Request *request)
+                        MPI_Request *request)
 {
     if (__builtin_expect(!fits(s->count), 0))
         return isend_large(s, comm, mode, request);

@@ -9,7 +9,8 @@ static MPI_Op newest; /* not commutative: keeps the higher rank's */
 
 static void keep_newest(void *from, void *to, int *n, MPI_Datatype *type)
 {
-    (void)type; /* MPI gives from = lower ranks, to = higher ranks: what is in `to` stays, mixed with `from` */
+    (void)
+        type; /* MPI gives from = lower ranks, to = higher ranks: what is in `to` stays, mixed with `from` */
     const int *lower = from;
     int *higher = to;
     for (int i = 0; i < *n; i++)
@@ -31,8 +32,9 @@ static void each_kind(MPI_Comm comm)
     MPI_Comm_rank(comm, &rank);
     MPI_Request requests[10];
     int count = 0, all = N * size;
-    int *bcast = area, *gather = bcast + N, *allgather = gather + all, *alltoall = allgather + all, *sum = alltoall + all,
-        *scan = sum + N, *mixed = scan + N, *part = mixed + N, *scattered = part + N;
+    int *bcast = area, *gather = bcast + N, *allgather = gather + all, *alltoall = allgather + all,
+        *sum = alltoall + all, *scan = sum + N, *mixed = scan + N, *part = mixed + N,
+        *scattered = part + N;
     int *mine = out, *to_all = out + N, *roots = out + N + all;
     fill(mine, N, seed(rank, 1));
     fill(to_all, all, seed(rank, 2));
@@ -72,7 +74,8 @@ static void each_kind(MPI_Comm comm)
             if (r > 0)
                 chain = (int)(uint32_t)mix((uint64_t)(uint32_t)chain << 32 | (uint32_t)value);
         }
-        CHECK(sum[i] == total && scan[i] == before && part[i] == reduced, "a reduction is wrong at %d", i);
+        CHECK(sum[i] == total && scan[i] == before && part[i] == reduced,
+              "a reduction is wrong at %d", i);
         if (size == 2)
             CHECK(mixed[i] == chain, "the user's operation is wrong at %d", i);
     }
@@ -84,7 +87,8 @@ static void alltoallw(MPI_Comm comm)
     int size, rank;
     MPI_Comm_size(comm, &size);
     MPI_Comm_rank(comm, &rank);
-    int *counts = malloc((size_t)size * sizeof *counts), *displs = malloc((size_t)size * sizeof *displs);
+    int *counts = malloc((size_t)size * sizeof *counts),
+        *displs = malloc((size_t)size * sizeof *displs);
     MPI_Datatype *types = malloc((size_t)size * sizeof *types);
     MPI_Request request;
     for (int r = 0; r < size; r++) {
@@ -117,10 +121,12 @@ static void all_communicators(void)
         fill(from, 500 + i, seed_of(test.rank, test.right, 1000 + i));
         MPI_Isend(from, 500 + i, MPI_INT, test.right, 5, duplicates[i], &requests[count++]);
         in[200000 + i] = test.rank + i;
-        MPI_Iallreduce(&in[200000 + i], &in[200100 + i], 1, MPI_INT, MPI_SUM, duplicates[i], &requests[count++]);
+        MPI_Iallreduce(&in[200000 + i], &in[200100 + i], 1, MPI_INT, MPI_SUM, duplicates[i],
+                       &requests[count++]);
     }
     work();
-    for (int i = DUPLICATES - 1; i >= 0; i--) { /* the same tag everywhere: only the communicator tells them apart */
+    for (int i = DUPLICATES - 1; i >= 0;
+         i--) { /* the same tag everywhere: only the communicator tells them apart */
         MPI_Status status;
         int n;
         MPI_Probe(MPI_ANY_SOURCE, MPI_ANY_TAG, duplicates[i], &status);
@@ -131,7 +137,8 @@ static void all_communicators(void)
     }
     MPI_Waitall(count, requests, MPI_STATUSES_IGNORE);
     for (int i = 0; i < DUPLICATES; i++)
-        CHECK(in[200100 + i] == test.size * (test.size - 1) / 2 + i * test.size, "communicator %d: sum", i);
+        CHECK(in[200100 + i] == test.size * (test.size - 1) / 2 + i * test.size,
+              "communicator %d: sum", i);
 }
 
 /* Communicators that come and go with operations pending on them. */
@@ -151,7 +158,8 @@ static void short_lived(void)
     VERIFY(in, 800, seed_of(test.left, test.rank, 1100));
     int sum = 0;
     MPI_Allreduce(&test.rank, &sum, 1, MPI_INT, MPI_SUM, later);
-    CHECK(sum == test.size * (test.size - 1) / 2, "a duplicate that was made while computing: sum %d", sum);
+    CHECK(sum == test.size * (test.size - 1) / 2,
+          "a duplicate that was made while computing: sum %d", sum);
     MPI_Comm_free(&later);
 }
 

@@ -17,14 +17,30 @@ static void send_in_mode(int mode, int tag, MPI_Request *request)
     fill(data, n, seed_of(test.rank, test.right, tag));
     *request = MPI_REQUEST_NULL;
     switch (mode) {
-    case SEND: MPI_Send(data, n, MPI_INT, test.right, tag, MPI_COMM_WORLD); break;
-    case SSEND: MPI_Ssend(data, n, MPI_INT, test.right, tag, MPI_COMM_WORLD); break;
-    case RSEND: MPI_Rsend(data, n, MPI_INT, test.right, tag, MPI_COMM_WORLD); break;
-    case BSEND: MPI_Bsend(data, n, MPI_INT, test.right, tag, MPI_COMM_WORLD); break;
-    case ISEND: MPI_Isend(data, n, MPI_INT, test.right, tag, MPI_COMM_WORLD, request); break;
-    case ISSEND: MPI_Issend(data, n, MPI_INT, test.right, tag, MPI_COMM_WORLD, request); break;
-    case IRSEND: MPI_Irsend(data, n, MPI_INT, test.right, tag, MPI_COMM_WORLD, request); break;
-    default: MPI_Ibsend(data, n, MPI_INT, test.right, tag, MPI_COMM_WORLD, request); break;
+    case SEND:
+        MPI_Send(data, n, MPI_INT, test.right, tag, MPI_COMM_WORLD);
+        break;
+    case SSEND:
+        MPI_Ssend(data, n, MPI_INT, test.right, tag, MPI_COMM_WORLD);
+        break;
+    case RSEND:
+        MPI_Rsend(data, n, MPI_INT, test.right, tag, MPI_COMM_WORLD);
+        break;
+    case BSEND:
+        MPI_Bsend(data, n, MPI_INT, test.right, tag, MPI_COMM_WORLD);
+        break;
+    case ISEND:
+        MPI_Isend(data, n, MPI_INT, test.right, tag, MPI_COMM_WORLD, request);
+        break;
+    case ISSEND:
+        MPI_Issend(data, n, MPI_INT, test.right, tag, MPI_COMM_WORLD, request);
+        break;
+    case IRSEND:
+        MPI_Irsend(data, n, MPI_INT, test.right, tag, MPI_COMM_WORLD, request);
+        break;
+    default:
+        MPI_Ibsend(data, n, MPI_INT, test.right, tag, MPI_COMM_WORLD, request);
+        break;
     }
 }
 
@@ -33,7 +49,8 @@ static void modes(void)
     MPI_Request receives[MODES], sends[MODES];
     MPI_Status statuses[MODES];
     for (int mode = 0; mode < MODES; mode++)
-        MPI_Irecv(in + mode * 2048, 2048, MPI_INT, test.left, 100 + mode, MPI_COMM_WORLD, &receives[mode]);
+        MPI_Irecv(in + mode * 2048, 2048, MPI_INT, test.left, 100 + mode, MPI_COMM_WORLD,
+                  &receives[mode]);
     MPI_Barrier(MPI_COMM_WORLD);
     work();
     for (int mode = 0; mode < MODES; mode++)
@@ -45,7 +62,8 @@ static void modes(void)
         int n;
         MPI_Get_count(&statuses[mode], MPI_INT, &n);
         CHECK(n == 100 + mode * 150, "mode %d: %d elements", mode, n);
-        CHECK(statuses[mode].MPI_SOURCE == test.left && statuses[mode].MPI_TAG == 100 + mode, "mode %d: status", mode);
+        CHECK(statuses[mode].MPI_SOURCE == test.left && statuses[mode].MPI_TAG == 100 + mode,
+              "mode %d: status", mode);
         VERIFY(in + mode * 2048, n, seed_of(test.left, test.rank, 100 + mode));
     }
 }
@@ -77,7 +95,8 @@ static void unexpected(void)
     MPI_Request sends[SIZES];
     for (int i = 0; i < SIZES; i++) {
         fill(out + i * 120000, sizes[i], seed_of(test.rank, test.right, 200 + i));
-        MPI_Isend(out + i * 120000, sizes[i], MPI_INT, test.right, 200 + i, MPI_COMM_WORLD, &sends[i]);
+        MPI_Isend(out + i * 120000, sizes[i], MPI_INT, test.right, 200 + i, MPI_COMM_WORLD,
+                  &sends[i]);
     }
     work();
     for (int i = SIZES - 1; i >= 0; i--) {
@@ -124,12 +143,16 @@ static void receive_any(int how, int *sequence)
     MPI_Request request;
     int flag = 0, n, tag = 300 + how;
     switch (how) {
-    case PROBE: MPI_Probe(MPI_ANY_SOURCE, tag, MPI_COMM_WORLD, &status); break;
+    case PROBE:
+        MPI_Probe(MPI_ANY_SOURCE, tag, MPI_COMM_WORLD, &status);
+        break;
     case IPROBE:
         while (!flag)
             MPI_Iprobe(MPI_ANY_SOURCE, tag, MPI_COMM_WORLD, &flag, &status);
         break;
-    case MPROBE: MPI_Mprobe(MPI_ANY_SOURCE, tag, MPI_COMM_WORLD, &message, &status); break;
+    case MPROBE:
+        MPI_Mprobe(MPI_ANY_SOURCE, tag, MPI_COMM_WORLD, &message, &status);
+        break;
     case IMPROBE:
         while (!flag)
             MPI_Improbe(MPI_ANY_SOURCE, tag, MPI_COMM_WORLD, &flag, &message, &status);
@@ -140,7 +163,8 @@ static void receive_any(int how, int *sequence)
     }
     MPI_Get_count(&status, MPI_INT, &n);
     int source = status.MPI_SOURCE;
-    CHECK(status.MPI_TAG == tag && n <= 4000, "how %d: tag %d, %d elements", how, status.MPI_TAG, n);
+    CHECK(status.MPI_TAG == tag && n <= 4000, "how %d: tag %d, %d elements", how, status.MPI_TAG,
+          n);
     if (how == MPROBE) {
         work();
         MPI_Mrecv(in, n, MPI_INT, &message, &status);
@@ -150,8 +174,10 @@ static void receive_any(int how, int *sequence)
     } else if (how != PLAIN) {
         MPI_Recv(in, n, MPI_INT, source, tag, MPI_COMM_WORLD, &status);
     }
-    CHECK(status.MPI_SOURCE == source && (message == MPI_MESSAGE_NULL), "how %d: received from another source", how);
-    CHECK(in[0] == sequence[source], "how %d: message %d of rank %d overtook %d", how, in[0], source, sequence[source]);
+    CHECK(status.MPI_SOURCE == source && (message == MPI_MESSAGE_NULL),
+          "how %d: received from another source", how);
+    CHECK(in[0] == sequence[source], "how %d: message %d of rank %d overtook %d", how, in[0],
+          source, sequence[source]);
     VERIFY(in + 1, n - 1, seed_of(source, test.rank, tag * 10 + in[0]));
     sequence[source]++;
 }
@@ -188,11 +214,15 @@ static MPI_Request persistent[2 * PERSISTENT];
 static void persistent_make(void)
 {
     for (int i = 0; i < PERSISTENT; i++)
-        MPI_Recv_init(in + i * 30000, 30000, MPI_INT, test.left, 400 + i, MPI_COMM_WORLD, &persistent[i]);
+        MPI_Recv_init(in + i * 30000, 30000, MPI_INT, test.left, 400 + i, MPI_COMM_WORLD,
+                      &persistent[i]);
     MPI_Send_init(out, 30000, MPI_INT, test.right, 400, MPI_COMM_WORLD, &persistent[PERSISTENT]);
-    MPI_Ssend_init(out + 30000, 100, MPI_INT, test.right, 401, MPI_COMM_WORLD, &persistent[PERSISTENT + 1]);
-    MPI_Bsend_init(out + 60000, 200, MPI_INT, test.right, 402, MPI_COMM_WORLD, &persistent[PERSISTENT + 2]);
-    MPI_Rsend_init(out + 90000, 300, MPI_INT, test.right, 403, MPI_COMM_WORLD, &persistent[PERSISTENT + 3]);
+    MPI_Ssend_init(out + 30000, 100, MPI_INT, test.right, 401, MPI_COMM_WORLD,
+                   &persistent[PERSISTENT + 1]);
+    MPI_Bsend_init(out + 60000, 200, MPI_INT, test.right, 402, MPI_COMM_WORLD,
+                   &persistent[PERSISTENT + 2]);
+    MPI_Rsend_init(out + 90000, 300, MPI_INT, test.right, 403, MPI_COMM_WORLD,
+                   &persistent[PERSISTENT + 3]);
 }
 
 static void persistent_use(void)
@@ -232,7 +262,8 @@ static void post_few(MPI_Request *requests, int tag)
         MPI_Irecv(in + i * 1000, 1000, MPI_INT, test.left, tag + i, MPI_COMM_WORLD, &requests[i]);
     for (int i = 0; i < FEW; i++) {
         fill(out + i * 1000, 900 + i, seed_of(test.rank, test.right, tag + i));
-        MPI_Isend(out + i * 1000, 900 + i, MPI_INT, test.right, tag + i, MPI_COMM_WORLD, &requests[FEW + i]);
+        MPI_Isend(out + i * 1000, 900 + i, MPI_INT, test.right, tag + i, MPI_COMM_WORLD,
+                  &requests[FEW + i]);
     }
 }
 
@@ -252,7 +283,8 @@ static void completion(void)
     work();
     for (int i = 0; i < 2 * FEW; i++) {
         MPI_Waitany(2 * FEW, requests, &index, statuses);
-        CHECK(index >= 0 && index < 2 * FEW && requests[index] == MPI_REQUEST_NULL, "MPI_Waitany: index %d", index);
+        CHECK(index >= 0 && index < 2 * FEW && requests[index] == MPI_REQUEST_NULL,
+              "MPI_Waitany: index %d", index);
         if (index < FEW)
             CHECK(statuses->MPI_TAG == 500 + index, "MPI_Waitany: tag %d", statuses->MPI_TAG);
     }
@@ -298,7 +330,8 @@ static void freed_and_cancelled(void)
     MPI_Request request, never;
     MPI_Status status;
     int cancelled, flag = 0;
-    MPI_Irecv(in + 50000, 10, MPI_INT, test.left, 666, MPI_COMM_WORLD, &never); /* nobody sends this */
+    MPI_Irecv(in + 50000, 10, MPI_INT, test.left, 666, MPI_COMM_WORLD,
+              &never); /* nobody sends this */
     fill(out, 5000, seed_of(test.rank, test.right, 600));
     MPI_Isend(out, 5000, MPI_INT, test.right, 600, MPI_COMM_WORLD, &request);
     MPI_Request_free(&request);
@@ -323,22 +356,25 @@ static void exchanges(void)
     MPI_Request request;
     for (int i = 0; i < SIZES; i++) {
         fill(out, sizes[i], seed_of(test.rank, test.right, 700 + i));
-        MPI_Sendrecv(out, sizes[i], MPI_INT, test.right, 700 + i, in, sizes[i], MPI_INT, test.left, MPI_ANY_TAG,
-                     MPI_COMM_WORLD, &status);
+        MPI_Sendrecv(out, sizes[i], MPI_INT, test.right, 700 + i, in, sizes[i], MPI_INT, test.left,
+                     MPI_ANY_TAG, MPI_COMM_WORLD, &status);
         CHECK(status.MPI_TAG == 700 + i && status.MPI_SOURCE == test.left, "MPI_Sendrecv: status");
         VERIFY(in, sizes[i], seed_of(test.left, test.rank, 700 + i));
         work();
         fill(in, sizes[i], seed_of(test.rank, test.right, 710 + i));
-        MPI_Sendrecv_replace(in, sizes[i], MPI_INT, test.right, 710 + i, test.left, 710 + i, MPI_COMM_WORLD, &status);
+        MPI_Sendrecv_replace(in, sizes[i], MPI_INT, test.right, 710 + i, test.left, 710 + i,
+                             MPI_COMM_WORLD, &status);
         VERIFY(in, sizes[i], seed_of(test.left, test.rank, 710 + i));
     }
     fill(out, 3000, seed_of(test.rank, test.right, 720));
-    MPI_Isendrecv(out, 3000, MPI_INT, test.right, 720, in, 3000, MPI_INT, test.left, 720, MPI_COMM_WORLD, &request);
+    MPI_Isendrecv(out, 3000, MPI_INT, test.right, 720, in, 3000, MPI_INT, test.left, 720,
+                  MPI_COMM_WORLD, &request);
     work();
     MPI_Wait(&request, &status);
     VERIFY(in, 3000, seed_of(test.left, test.rank, 720));
     fill(in, 3000, seed_of(test.rank, test.right, 721));
-    MPI_Isendrecv_replace(in, 3000, MPI_INT, test.right, 721, test.left, 721, MPI_COMM_WORLD, &request);
+    MPI_Isendrecv_replace(in, 3000, MPI_INT, test.right, 721, test.left, 721, MPI_COMM_WORLD,
+                          &request);
     work();
     MPI_Wait(&request, &status);
     VERIFY(in, 3000, seed_of(test.left, test.rank, 721));
@@ -370,7 +406,8 @@ static void layouts(void)
     memset(in, 0, 5000 * sizeof *in);
     MPI_Recv(in + 3, 1, column, test.left, 801, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
     for (int i = 0; i < 100; i++)
-        CHECK(in[3 + 50 * i] == in[10000 + 13 + 50 * i] && in[4 + 50 * i] == 0, "column to column: element %d", i);
+        CHECK(in[3 + 50 * i] == in[10000 + 13 + 50 * i] && in[4 + 50 * i] == 0,
+              "column to column: element %d", i);
     MPI_Recv(in, 50, pair, test.left, 802, MPI_COMM_WORLD, &status);
     MPI_Get_count(&status, pair, &n);
     MPI_Get_elements(&status, pair, &elements);
@@ -400,13 +437,15 @@ static void self_and_nobody(void)
     MPI_Send(out, 5, MPI_INT, MPI_PROC_NULL, 852, MPI_COMM_WORLD);
     MPI_Recv(in, 5, MPI_INT, MPI_PROC_NULL, 852, MPI_COMM_WORLD, &status);
     MPI_Get_count(&status, MPI_INT, &n);
-    CHECK(status.MPI_SOURCE == MPI_PROC_NULL && status.MPI_TAG == MPI_ANY_TAG && n == 0, "MPI_PROC_NULL: source %d tag %d count %d", status.MPI_SOURCE,
-          status.MPI_TAG, n);
-    MPI_Sendrecv(out, 5, MPI_INT, MPI_PROC_NULL, 0, in, 5, MPI_INT, MPI_PROC_NULL, 0, MPI_COMM_WORLD, &status);
+    CHECK(status.MPI_SOURCE == MPI_PROC_NULL && status.MPI_TAG == MPI_ANY_TAG && n == 0,
+          "MPI_PROC_NULL: source %d tag %d count %d", status.MPI_SOURCE, status.MPI_TAG, n);
+    MPI_Sendrecv(out, 5, MPI_INT, MPI_PROC_NULL, 0, in, 5, MPI_INT, MPI_PROC_NULL, 0,
+                 MPI_COMM_WORLD, &status);
     MPI_Improbe(MPI_PROC_NULL, 3, MPI_COMM_WORLD, &flag, &message, &status);
     CHECK(flag && message == MPI_MESSAGE_NO_PROC, "MPI_Improbe of MPI_PROC_NULL");
     MPI_Mrecv(in, 5, MPI_INT, &message, &status);
-    CHECK(message == MPI_MESSAGE_NULL && status.MPI_SOURCE == MPI_PROC_NULL, "MPI_Mrecv of MPI_MESSAGE_NO_PROC");
+    CHECK(message == MPI_MESSAGE_NULL && status.MPI_SOURCE == MPI_PROC_NULL,
+          "MPI_Mrecv of MPI_MESSAGE_NO_PROC");
 }
 
 static void large_counts(void)
@@ -463,7 +502,8 @@ static void generalized(void)
     MPI_Request requests[2];
     MPI_Status status;
     int extra = 11, flag, n, index;
-    MPI_Grequest_start(generalized_query, generalized_free, generalized_cancel, &extra, &requests[0]);
+    MPI_Grequest_start(generalized_query, generalized_free, generalized_cancel, &extra,
+                       &requests[0]);
     MPI_Irecv(in, 1, MPI_INT, test.left, 890, MPI_COMM_WORLD, &requests[1]);
     work();
     MPI_Test(&requests[0], &flag, &status);
@@ -472,8 +512,10 @@ static void generalized(void)
     MPI_Waitany(2, requests, &index, &status);
     CHECK(index == 0, "MPI_Waitany of a generalized request: %d", index);
     MPI_Get_count(&status, MPI_INT, &n);
-    CHECK(n == 11 && status.MPI_SOURCE == 3 && status.MPI_TAG == 4, "a generalized request's status");
-    CHECK(queried == test.iteration + 1 && released == test.iteration + 1, "callbacks: %d, %d", queried, released);
+    CHECK(n == 11 && status.MPI_SOURCE == 3 && status.MPI_TAG == 4,
+          "a generalized request's status");
+    CHECK(queried == test.iteration + 1 && released == test.iteration + 1, "callbacks: %d, %d",
+          queried, released);
     MPI_Send(out, 1, MPI_INT, test.right, 890, MPI_COMM_WORLD);
     MPI_Wait(&requests[1], MPI_STATUS_IGNORE);
 }

@@ -21,14 +21,16 @@ static struct {
     uint64_t digest; /* of this rank: a sum, so the order of receipt does not matter */
 } test;
 
-__attribute__((format(printf, 2, 3), noreturn, unused)) static void fail(int line, const char *format, ...)
+__attribute__((format(printf, 2, 3), noreturn, unused)) static void fail(int line,
+                                                                         const char *format, ...)
 {
     char text[400];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    fprintf(stderr, "FAIL rank %d iteration %d line %d: %s\n", test.rank, test.iteration, line, text);
+    fprintf(stderr, "FAIL rank %d iteration %d line %d: %s\n", test.rank, test.iteration, line,
+            text);
     fflush(NULL);
     MPI_Abort(MPI_COMM_WORLD, 1);
     abort();
@@ -96,7 +98,8 @@ static int test_end(void)
     uint64_t all = 0;
     MPI_Reduce(&test.digest, &all, 1, MPI_UINT64_T, MPI_SUM, 0, MPI_COMM_WORLD);
     if (test.rank == 0)
-        printf("PASS %d iterations, %d ranks\nDIGEST %016llx\n", test.iterations, test.size, (unsigned long long)mix(all));
+        printf("PASS %d iterations, %d ranks\nDIGEST %016llx\n", test.iterations, test.size,
+               (unsigned long long)mix(all));
     MPI_Finalize();
     return 0;
 }
