@@ -122,7 +122,7 @@ static void hello(bool wrong_token)
                               .incarnation = me.incarnation,
                               .restored = me.restore != 0};
     struct dv_wire_header header;
-    char nothing[1];
+    struct dv_wire_welcome nothing;
     (void)gethostname(h.host, sizeof h.host - 1);
     if (dv_job_token_read(me.job, h.token) != DV_OK)
         exit(97);
@@ -130,7 +130,7 @@ static void hello(bool wrong_token)
         h.token[0] ^= 1;
     me.fd = dial();
     send_or_die(DV_WIRE_HELLO, &h, sizeof h, NULL, 0);
-    enum dv_status status = dv_wire_receive(me.fd, &header, nothing, sizeof nothing);
+    enum dv_status status = dv_wire_receive(me.fd, &header, &nothing, sizeof nothing);
     if (wrong_token) {
         if (status != DV_ERR_ABORTED)
             exit(96);
