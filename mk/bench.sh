@@ -30,8 +30,17 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM
 mkdir -p "$results" || exit 3
 
+# In a directory of its own, so that each `make bench` measures anew; kept if a run failed.
 bench_idle() {
-    "$build/bin/dejavu-bench" run experiments/idle.yaml --set output="$results" && "$build/bin/dejavu-bench" report experiments/idle.yaml --set output="$results"
+    local output experiment=experiments/idle.yaml
+    output=$(mktemp -d "${TMPDIR:-/tmp}/dejavu-idle.XXXXXX") || return 1
+    if "$build/bin/dejavu-bench" run $experiment --output="$output" && "$build/bin/dejavu-bench" report "$output/idle.h5" &&
+        cp "$output/idle.h5" "$results/idle.h5.tmp" && mv "$results/idle.h5.tmp" "$results/idle.h5"; then
+        rm -rf "$output"
+    else
+        say "idle: what was measured is in $output"
+        return 1
+    fi
 }
 
 # One run of the ping-pong: $1 native or idle, $2 where its output goes.
