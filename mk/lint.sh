@@ -38,7 +38,7 @@ rm -f /tmp/dejavu-cppcheck.$$
 flags=(-std=gnu11 -D_GNU_SOURCE -Iframework/include -Iframework -Iharness -I. -Iapps -Iapps/common -Ianalysis -I"$build/gen"
     -isystem /usr/include/x86_64-linux-gnu/mpich $(pkg-config --cflags hdf5) -DHAVE_VISIBILITY=1)
 git ls-files 'framework/*.c' 'strategies/*.c' 'harness/*.c' 'analysis/*.c' 'apps/*.c' | grep -vE "/tests/|^apps/hazards/" |
-    xargs -P 2 -n 4 sh -c 'clang-tidy --quiet "$@" -- '"${flags[*]@Q}"' 2>/dev/null' sh >/tmp/dejavu-tidy.$$ || { grep -E 'error:|warning:' /tmp/dejavu-tidy.$$ | sort -u | head -n 60 && problem clang-tidy; }
+    xargs -P 2 -n 1 sh -c 'clang-tidy --quiet "$@" -- '"${flags[*]@Q}"' 2>/dev/null' sh >/tmp/dejavu-tidy.$$ || { grep -E 'error:|warning:' /tmp/dejavu-tidy.$$ | sort -u | head -n 60 && problem clang-tidy; }
 rm -f /tmp/dejavu-tidy.$$
 
 [ $bad -eq 0 ] && echo "lint: clean" || { echo "lint: $bad kinds of problems" && exit 1; }
