@@ -26,7 +26,7 @@ for benchmark in mg ft is; do
     kills kill-$benchmark-W $few 4 -- "$bin/npb-$benchmark" --class W
 done
 kills kill-heatf $few 2 -- "$tests/heatf"
-kills kill-heatf $few 4 -- "$tests/heatf"
+kills kill-heatf $few 4 -- "$tests/heatf" 500
 
 # During a checkpoint, during a restart, a restarted job again and again, the supervisor.
 kills kill-in-checkpoint $((few * 2)) 2 --when checkpoint --interval 0.05:0.15 -- "$bin/npb-cg" --class W
