@@ -376,9 +376,11 @@ static enum dv_status restore_pipe(struct restore *r, const struct record *recor
     enum dv_status status = DV_OK;
     if (!kept)
         status = make_pipe(r, record, number, capacity, &kept);
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): cannot be; the analyser loses track */
     if (status == DV_OK && length && dv_write_all(kept->ends[1], content, length) != DV_OK)
         status = cannot(record, "fill", "a pipe");
     if (status == DV_OK)
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): cannot be; the analyser loses track */
         status = set_nonblocking(record, kept->ends[write_end]);
     return status == DV_OK ? place_copy(record, kept->ends[write_end]) : status;
 }

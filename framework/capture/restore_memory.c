@@ -219,10 +219,12 @@ static enum dv_status compare(struct restore *r, const struct dv_memory_record *
     for (uint64_t at = record->start; status == DV_OK && *same && at < record->data_end;) {
         size_t left = record->data_end - at, length = left < COMPARE_BYTES ? left : COMPARE_BYTES;
         size_t got = 0;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): cannot be; the analyser loses track */
         memset(then, 0, length);
         status = dv_image_reader_load(r->image, at, at + length, then, 1);
         if (status == DV_OK)
             status = dv_memory_read(at, now, length, &got);
+        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): cannot be; the analyser loses track */
         *same = got == length && memcmp(then, now, length) == 0;
         at += length;
     }

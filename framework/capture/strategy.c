@@ -61,6 +61,7 @@ enum dv_status dv_capture_open(const char *name, const char *options, struct dv_
     if (status != DV_OK)
         return status;
     struct dv_capture *c = calloc(1, sizeof *c);
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): cannot be; the analyser loses track */
     void *state = calloc(1, ops->state_size ? ops->state_size : 1);
     if (!c || !state) {
         status = dv_fail("capture", DV_ERR_NO_MEMORY, "no memory for capture strategy %s", name);

@@ -202,6 +202,7 @@ static enum dv_status write_copied(struct take *t, const struct dv_region *regio
         if (status == DV_OK && got != length)
             status = dv_fail(
                 "capture", DV_ERR_UNSUPPORTED, "cannot read %#llx in the mapping %llx-%llx %s%s",
+                /* NOLINTNEXTLINE(bugprone-misplaced-widening-cast): meant so */
                 (unsigned long long)(start + got), (unsigned long long)region->start,
                 (unsigned long long)region->end, region->path,
                 region->flags & DV_REGION_READ

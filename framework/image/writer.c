@@ -67,6 +67,7 @@ static enum dv_status put_at(struct dv_image_writer *w, const void *bytes, size_
     if (length == 0)
         return DV_OK;
     if (offset + length <= w->mapped_bytes) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): cannot be; the analyser loses track */
         memcpy(w->mapped + offset, bytes, length);
         return DV_OK;
     }

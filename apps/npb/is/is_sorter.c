@@ -13,6 +13,7 @@ static void draw_keys(struct is_sorter *s)
 {
     uint64_t before = 4 * (uint64_t)s->key_count * (uint64_t)s->rank;
     uint64_t state = npb_random_jump(NPB_RANDOM_SEED, before);
+    /* NOLINTNEXTLINE(bugprone-integer-division): meant so */
     double scale = s->key_max / 4;
 
     for (int i = 0; i < s->key_count; i++) {
@@ -148,6 +149,7 @@ static void move_keys(struct is_sorter *s)
 
 static void count_smaller(struct is_sorter *s)
 {
+    /* NOLINTNEXTLINE(bugprone-misplaced-widening-cast): meant so */
     size_t range = (size_t)(s->key_last - s->key_first + 1);
 
     reserve(&s->smaller, &s->smaller_room, range + 1);
