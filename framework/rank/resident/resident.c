@@ -209,21 +209,25 @@ void dv_resident_park(int sig, siginfo_t *info, void *context)
 {
     struct dv_gate *g = DV_GATE;
     greg_t *reg = ((ucontext_t *)context)->uc_mcontext.gregs;
-    if (g->stop == 0 || info->si_code != SI_TKILL || !on_main_thread()) {
+    if (info->si_code != SI_TKILL || !on_main_thread() ||
+        (g->stop == 0 && g->signals[sig].handler > 1)) {
         pass_on(sig, info, context);
         return;
     }
     /* In the lower half, in the real vdso, or in MPI's wrappers: not here. A wrapper looks at
      * `stop` when it ends; for the rest the agent signals again. */
-    if (dv_fs_get() >= DV_SPLIT || (uint64_t)reg[REG_RIP] >= DV_SPLIT || g->vdso_depth != 0)
+    if (dv_fs_get() >= DV_SPLIT || (uint64_t)reg[REG_RIP] >= DV_SPLIT)
         return;
     if (g->upper != NULL && *g->upper->in_mpi != 0)
         return;
+    /* Also when the request is gone by now: the system call has been interrupted all the same. */
     long number = interrupted_call(reg);
-    if (g->upper != NULL)
-        g->upper->safe_point();
-    else
-        safe_point_without_mpi();
+    if (g->stop != 0 && g->vdso_depth == 0) {
+        if (g->upper != NULL)
+            g->upper->safe_point();
+        else
+            safe_point_without_mpi();
+    }
     if (number >= 0)
         restart_call(reg, number);
 }
