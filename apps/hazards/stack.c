@@ -23,6 +23,7 @@ static uint64_t descend(unsigned depth, unsigned deepest)
 
 static uint64_t variable(unsigned bytes)
 {
+    /* cppcheck-suppress allocaCalled ; what this is about */
     unsigned char *memory = alloca(bytes);
     hazard_fill(memory, bytes, bytes);
     hazard_sleep_ms(1);

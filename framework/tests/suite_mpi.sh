@@ -21,6 +21,11 @@ test_case rebuild 300 "$top/framework/tests/mpi/rebuild.sh" "$DEJAVU_BUILD"
 kills kill-cg-S "${DEJAVU_KILL_RUNS:-6}" 2 -- "$bin/npb-cg" --class S
 kills kill-cg-S "${DEJAVU_KILL_RUNS:-2}" 4 -- "$bin/npb-cg" --class S
 kills kill-cg-W $few 2 --kills 2 -- "$bin/npb-cg" --class W
+# The same, long enough for many checkpoints.
+kills kill-cg-long $few 2 --kills 3 --interval 0.05:0.2 -- "$bin/npb-cg" --class W --iterations 900
+kills kill-mg-long $few 2 --kills 3 --interval 0.05:0.2 -- "$bin/npb-mg" --class W --iterations 250
+kills kill-ft-long $few 2 --kills 3 --interval 0.05:0.2 -- "$bin/npb-ft" --class W --iterations 150
+kills kill-is-long $few 2 --kills 3 --interval 0.05:0.2 -- "$bin/npb-is" --class W --iterations 1500
 for benchmark in mg ft is; do
     kills kill-$benchmark-W $few 2 -- "$bin/npb-$benchmark" --class W
     kills kill-$benchmark-W $few 4 -- "$bin/npb-$benchmark" --class W
@@ -29,10 +34,10 @@ kills kill-heatf $few 2 -- "$tests/heatf"
 kills kill-heatf $few 4 -- "$tests/heatf" 500
 
 # During a checkpoint, during a restart, a restarted job again and again, the supervisor.
-kills kill-in-checkpoint $((few * 2)) 2 --when checkpoint --interval 0.05:0.15 -- "$bin/npb-cg" --class W
-kills kill-in-restart $few 2 --when restart --kills 3 --interval 0.05:0.15 -- "$bin/npb-mg" --class W
-kills kill-five-times $few 2 --kills 5 --interval 0.05:0.2 -- "$bin/npb-cg" --class W
-kills kill-supervisor $few 2 --victim supervisor --interval 0.05:0.2 -- "$bin/npb-cg" --class W
+kills kill-in-checkpoint $((few * 2)) 2 --when checkpoint --interval 0.05:0.15 -- "$bin/npb-cg" --class W --iterations 900
+kills kill-in-restart $few 2 --when restart --kills 3 --interval 0.05:0.15 -- "$bin/npb-mg" --class W --iterations 250
+kills kill-five-times $few 2 --kills 5 --interval 0.05:0.2 -- "$bin/npb-cg" --class W --iterations 1500
+kills kill-supervisor $few 2 --victim supervisor --interval 0.05:0.2 -- "$bin/npb-cg" --class W --iterations 900
 
 # MPI in all its forms.
 for program in messages collectives; do

@@ -84,15 +84,14 @@ void mg_restrict(const struct mg_shape *fine, const double *r, const struct mg_s
             struct rows w = rows_at(fine, r, 2 * j, 2 * k);
             double *restrict row = out + k * coarse->plane + j * coarse->row;
             sum_rows(&w, 1, 2 * n + 1, faces, edges);
+            /* NOLINTBEGIN(clang-analyzer-core.UndefinedBinaryOperatorResult): sum_rows has filled them */
             for (int i = 1; i <= n; i++) {
                 int f = 2 * i;
-                /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): cannot be; the analyser loses track */
-                row[i] =
-                    0.5 * w.cc[f] + 0.25 * (w.cc[f - 1] + w.cc[f + 1] + faces[f]) +
-                    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): cannot be; the analyser loses track */
-                    0.125 * (faces[f - 1] + faces[f + 1] + edges[f]) +
-                    0.0625 * (edges[f - 1] + edges[f + 1]);
+                row[i] = 0.5 * w.cc[f] + 0.25 * (w.cc[f - 1] + w.cc[f + 1] + faces[f]) +
+                         0.125 * (faces[f - 1] + faces[f + 1] + edges[f]) +
+                         0.0625 * (edges[f - 1] + edges[f + 1]);
             }
+            /* NOLINTEND(clang-analyzer-core.UndefinedBinaryOperatorResult) */
         }
 }
 

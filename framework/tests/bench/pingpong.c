@@ -145,12 +145,14 @@ int main(int argc, char **argv)
     if (size != 2 || batches < 1) {
         fprintf(stderr, "usage: mpiexec.mpich -n 2 bench-pingpong [--batches N]\n");
         MPI_Abort(MPI_COMM_WORLD, 2);
+        return 2;
     }
     out_buffer = malloc(LARGE_BYTES);
     in_buffer = malloc(LARGE_BYTES);
     if (!out_buffer || !in_buffer) {
         fprintf(stderr, "bench-pingpong: out of memory\n");
         MPI_Abort(MPI_COMM_WORLD, 1);
+        return 1;
     }
     fill(out_buffer, rank);
     fill(in_buffer, rank);

@@ -183,7 +183,7 @@ def other_program():
 
 def other_rank_count():
     """Epochs of two ranks in a job of four."""
-    program = (os.path.join(BUILD, "bin", "npb-cg"), "--class", "W")
+    program = (os.path.join(BUILD, "bin", "npb-cg"), "--class", "W", "-i", "2000")
     digest = native(*program, ranks=2)
     interrupted_job(program, ranks=2)
     with open("job/job") as f:

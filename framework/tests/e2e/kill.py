@@ -99,21 +99,23 @@ def count_events(job, word):
         return 0
 
 
-def wait_for_moment(args, rng, job, process, length):
+def wait_for_moment(args, rng, job, process, length, first):
     """Sleep until the moment to kill at; false if the job has ended before."""
     if args.when == "any":
         end = time.monotonic() + rng.uniform(0, length)
         while time.monotonic() < end and process.poll() is None:
             time.sleep(0.001)
         return process.poll() is None
-    word = "stop" if args.when == "checkpoint" else "(?:restart|launch)"
-    before = count_events(job, word)
-    wanted = before + (rng.randint(1, 3) if args.when == "checkpoint" else 0)
+    if args.when == "restart" and not first: # the job is just being restarted
+        time.sleep(rng.uniform(0, 0.08))
+        return process.poll() is None
+    word = "stop" if args.when == "checkpoint" else "committed"
+    wanted = count_events(job, word) + rng.randint(1, 3)
     while count_events(job, word) < wanted:
         if process.poll() is not None:
             return False
         time.sleep(0.0005)
-    time.sleep(rng.uniform(0, 0.03 if args.when == "checkpoint" else 0.25))
+    time.sleep(rng.uniform(0, 0.03))
     return process.poll() is None
 
 
@@ -133,9 +135,9 @@ def one_run(args, number, reference, length, scratch):
     process = subprocess.Popen(command(args, job, interval), stdout=out, stderr=err, stdin=subprocess.DEVNULL)
     deadline = time.monotonic() + args.limit
     killed = 0
-    for _ in range(args.kills):
+    for kill in range(args.kills):
         kind = args.victim if args.victim != "any" else rng.choice(["rank", "all", "mpiexec"])
-        if not wait_for_moment(args, rng, job, process, length):
+        if not wait_for_moment(args, rng, job, process, length, kill == 0):
             break
         targets = victims(kind, process.pid, rng)
         for pid in targets:
@@ -173,7 +175,7 @@ def one_run(args, number, reference, length, scratch):
         print("".join(f"    | {line}\n" for line in messages.splitlines()[-15:]), flush=True)
     elif not args.keep_jobs:
         shutil.rmtree(job, ignore_errors=True)
-    return ok, restarts
+    return ok, restarts, killed
 
 
 def main():
@@ -192,8 +194,10 @@ def main():
         sys.exit(f"attached, without any kill: {digest(first.stdout, args)}, expected {reference}\n{first.stderr}")
     print(f"seed {args.seed}, {length:.2f} s attached, {reference}: {' '.join(args.program)}", flush=True)
     results = [one_run(args, args.first + i, reference, length, scratch) for i in range(args.runs)]
-    good, recovered = sum(ok for ok, _ in results), sum(n for _, n in results)
+    good, recovered, killed = (sum(column) for column in zip(*results))
     print(f"{good} of {len(results)} runs ended with the reference's digest; {recovered} recoveries from an epoch")
+    if args.when != "any" and killed == 0:
+        sys.exit("the program ends before there is a moment to kill it at; give it more to do")
     if good == len(results):
         shutil.rmtree(scratch, ignore_errors=True)
     sys.exit(0 if good == len(results) else 1)
