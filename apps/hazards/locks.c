@@ -1,9 +1,12 @@
 /* Hazard: locks that know their owner by its thread id, held over a checkpoint: error-checking and
- * recursive mutexes, read-write locks; and a file lock. */
+ * recursive mutexes, read-write locks; calls that name the thread by the
+ * id that libc has cached; and a file lock. */
 #include "apps/hazards/hazard.h"
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <unistd.h>
 
 static pthread_mutex_t make(int kind)
@@ -22,6 +25,7 @@ int main(int argc, char **argv)
     pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
     pthread_mutex_t plain = make(PTHREAD_MUTEX_NORMAL), checking = make(PTHREAD_MUTEX_ERRORCHECK),
                     recursive = make(PTHREAD_MUTEX_RECURSIVE);
+    cpu_set_t processors;
     hazard_begin(argc, argv);
     int fd = open("locks.file", O_RDWR | O_CREAT, 0644);
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -32,6 +36,8 @@ int main(int argc, char **argv)
         CHECK(pthread_mutex_lock(&recursive) == 0);
         CHECK(pthread_rwlock_wrlock(&rwlock) == 0);
         hazard_sleep_ms(10);
+        CHECK(pthread_getaffinity_np(pthread_self(), sizeof processors, &processors) == 0);
+        CHECK(pthread_kill(pthread_self(), 0) == 0);
         CHECK(pthread_mutex_trylock(&plain) == EBUSY);
         CHECK(pthread_mutex_lock(&checking) == EDEADLK);
         CHECK(pthread_mutex_trylock(&recursive) == 0);

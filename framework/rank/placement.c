@@ -12,6 +12,9 @@
  * would name dejavu-rank); two are only looked at: set_tid_address (where libc caches the thread
  * id), exit_group (the application ends by itself).
  *
+ * Calls by which libc names the main thread (tgkill, sched_setaffinity ...) are made with its present id, because after a
+ * restore libc still goes by the one it had at first.
+ *
  * The placement thread makes system calls from the exempt page only, takes no lock, allocates
  * nothing. A forked child is told apart by its process id and left alone. Sources: seccomp(2),
  * seccomp_unotify(2). */
@@ -208,6 +211,21 @@ static long upper_readlink(const __u64 *args, int skip, int64_t *value)
     return ret;
 }
 
+/* A call that names the main thread by the id that libc has cached. After a restore that is the id it had when the
+ * process was first started: libc marks locks with it, so it must stay. `which`: the argument that is the id. */
+static long upper_by_thread(const struct seccomp_data *call, int which, int64_t *value)
+{
+    uint64_t arg[6];
+    memcpy(arg, call->args, sizeof arg);
+    if (DV_GATE->tid_address == 0 || (pid_t)arg[which] != *(const pid_t *)DV_GATE->tid_address ||
+        (pid_t)arg[which] == place.pid)
+        return CONTINUE;
+    arg[which] = (uint64_t)place.pid;
+    long ret = dv_raw_syscall(call->nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+    *value = ret;
+    return ret < 0 ? ret : 0;
+}
+
 static long upper_call(const struct seccomp_notif *notif, int64_t *value)
 {
     const __u64 *args = notif->data.args;
@@ -225,6 +243,15 @@ static long upper_call(const struct seccomp_notif *notif, int64_t *value)
     case SYS_exit_group:
         dv_agent_exiting((int)args[0]);
         return CONTINUE;
+    case SYS_tgkill:
+        return upper_by_thread(&notif->data, 1, value);
+    case SYS_sched_setaffinity:
+    case SYS_sched_getaffinity:
+    case SYS_sched_setparam:
+    case SYS_sched_getparam:
+    case SYS_sched_setscheduler:
+    case SYS_sched_getscheduler:
+        return upper_by_thread(&notif->data, 0, value);
     default:
         return CONTINUE;
     }
@@ -292,17 +319,24 @@ static long install_filter(void)
     /* Jump distances count instructions; the labels at the right say where they lead. */
     struct sock_filter program[] = {
         LOAD(FIELD(nr)),
-        IF_EQUAL(SYS_mmap, 11, 0),            /* -> lower */
-        IF_EQUAL(SYS_munmap, 10, 0),          /* -> lower */
-        IF_EQUAL(SYS_mremap, 9, 0),           /* -> lower */
-        IF_EQUAL(SYS_brk, 8, 0),              /* -> lower */
-        IF_EQUAL(SYS_shmat, 7, 0),            /* -> lower */
-        IF_EQUAL(SYS_shmdt, 6, 0),            /* -> lower */
-        IF_EQUAL(SYS_rt_sigaction, 17, 0),    /* -> upper */
-        IF_EQUAL(SYS_readlink, 16, 0),        /* -> upper */
-        IF_EQUAL(SYS_readlinkat, 15, 0),      /* -> upper */
-        IF_EQUAL(SYS_set_tid_address, 14, 0), /* -> upper */
-        IF_EQUAL(SYS_exit_group, 13, 0),      /* -> upper */
+        IF_EQUAL(SYS_mmap, 18, 0),               /* -> lower */
+        IF_EQUAL(SYS_munmap, 17, 0),             /* -> lower */
+        IF_EQUAL(SYS_mremap, 16, 0),             /* -> lower */
+        IF_EQUAL(SYS_brk, 15, 0),                /* -> lower */
+        IF_EQUAL(SYS_shmat, 14, 0),              /* -> lower */
+        IF_EQUAL(SYS_shmdt, 13, 0),              /* -> lower */
+        IF_EQUAL(SYS_rt_sigaction, 24, 0),       /* -> upper */
+        IF_EQUAL(SYS_readlink, 23, 0),           /* -> upper */
+        IF_EQUAL(SYS_readlinkat, 22, 0),         /* -> upper */
+        IF_EQUAL(SYS_set_tid_address, 21, 0),    /* -> upper */
+        IF_EQUAL(SYS_exit_group, 20, 0),         /* -> upper */
+        IF_EQUAL(SYS_sched_setaffinity, 19, 0),  /* -> upper */
+        IF_EQUAL(SYS_sched_getaffinity, 18, 0),  /* -> upper */
+        IF_EQUAL(SYS_sched_setparam, 17, 0),     /* -> upper */
+        IF_EQUAL(SYS_sched_getparam, 16, 0),     /* -> upper */
+        IF_EQUAL(SYS_sched_setscheduler, 15, 0), /* -> upper */
+        IF_EQUAL(SYS_sched_getscheduler, 14, 0), /* -> upper */
+        IF_EQUAL(SYS_tgkill, 13, 0),             /* -> upper */
         ANSWER(SECCOMP_RET_ALLOW),
         /* lower: from above the split and not exempt; mmap only if no address is asked for */
         LOAD(FIELD(instruction_pointer) + 4),

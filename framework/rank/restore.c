@@ -48,14 +48,13 @@ static enum dv_status init_mpi(const struct dv_gate *gate)
     return DV_OK;
 }
 
-/* The kernel's view of the main thread: libc caches its id where set_tid_address was told. */
+/* The kernel's view of the main thread. The id that libc caches stays what it was when the process was first started:
+ * mutexes that the application holds are marked with it (placement.c translates it where libc gives it to the kernel). */
 static void restore_thread(void)
 {
     struct dv_gate *gate = DV_GATE;
-    if (gate->tid_address != 0) {
-        *(int *)gate->tid_address = gettid();
+    if (gate->tid_address != 0)
         DV_RAW(SYS_set_tid_address, gate->tid_address);
-    }
     if (gate->sleep_deadline_ns > 0)
         gate->sleep_deadline_ns += (int64_t)dv_now_ns() - gate->captured_ns;
     /* A signal may come before the first gate entry has noted it. */
