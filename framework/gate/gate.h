@@ -138,7 +138,8 @@ struct dv_gate {
     void *vdso_clock_gettime, *vdso_gettimeofday, *vdso_time, *vdso_getcpu, *vdso_clock_getres;
     uint64_t stack_start, stack_end; /* the main thread's stack as the loader mapped it */
     uint64_t tid_address; /* what the upper libc gave to set_tid_address: its cached thread id */
-    char program[512];    /* absolute path of the application, what /proc/self/exe should say */
+    uint64_t descriptor_limit; /* RLIMIT_NOFILE as the application set it; 0: never */
+    char program[512]; /* absolute path of the application, what /proc/self/exe should say */
     struct dv_sigaction signals[DV_SIGNALS];
     volatile uint32_t vdso_depth; /* application signal handlers that interrupted the real vdso */
     /* What the main thread was blocked in when the agent looked just before it signalled; number

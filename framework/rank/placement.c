@@ -12,6 +12,7 @@
  * would name dejavu-rank); two are only looked at: set_tid_address (where libc caches the thread
  * id), exit_group (the application ends by itself).
  *
+ * The lower half's descriptors are out of its reach (close, close_range), and RLIMIT_NOFILE is the application's own.
  * Calls by which libc names the main thread (tgkill, sched_setaffinity ...) are made with its present id, because after a
  * restore libc still goes by the one it had at first.
  *
@@ -37,6 +38,7 @@
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -211,6 +213,38 @@ static long upper_readlink(const __u64 *args, int skip, int64_t *value)
     return ret;
 }
 
+/* Programs that close everything must not close the lower half's descriptors. */
+static long upper_close_range(const __u64 *args)
+{
+    const uint64_t base = (uint64_t)dv_rank.lower_fd_base;
+    if ((uint32_t)args[1] < base || (uint32_t)args[0] > (uint32_t)args[1])
+        return CONTINUE;
+    if ((uint32_t)args[0] >= base)
+        return 0;
+    return DV_RAW(SYS_close_range, args[0], base - 1, args[2]);
+}
+
+/* getrlimit and setrlimit of RLIMIT_NOFILE: what lies above the application's own limit is the lower half's room. */
+static long upper_descriptor_limit(const __u64 *args)
+{
+    struct rlimit limit, wanted;
+    if ((int)args[1] != RLIMIT_NOFILE || ((pid_t)args[0] != 0 && (pid_t)args[0] != place.pid))
+        return CONTINUE;
+    long ret = DV_RAW(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit);
+    limit.rlim_cur =
+        DV_GATE->descriptor_limit != 0 ? DV_GATE->descriptor_limit : (rlim_t)dv_rank.lower_fd_base;
+    if (ret == 0 && args[2] != 0) {
+        ret = dv_place_read(&wanted, args[2], sizeof wanted);
+        if (ret == 0 && (wanted.rlim_cur > wanted.rlim_max || wanted.rlim_max > limit.rlim_max))
+            ret = wanted.rlim_cur > wanted.rlim_max ? -EINVAL : -EPERM;
+        if (ret == 0)
+            DV_GATE->descriptor_limit = wanted.rlim_cur;
+    }
+    if (ret == 0 && args[3] != 0)
+        ret = dv_place_write(args[3], &limit, sizeof limit);
+    return ret;
+}
+
 /* A call that names the main thread by the id that libc has cached. After a restore that is the id it had when the
  * process was first started: libc marks locks with it, so it must stay. `which`: the argument that is the id. */
 static long upper_by_thread(const struct seccomp_data *call, int which, int64_t *value)
@@ -243,6 +277,10 @@ static long upper_call(const struct seccomp_notif *notif, int64_t *value)
     case SYS_exit_group:
         dv_agent_exiting((int)args[0]);
         return CONTINUE;
+    case SYS_close_range:
+        return upper_close_range(args);
+    case SYS_prlimit64:
+        return upper_descriptor_limit(args);
     case SYS_tgkill:
         return upper_by_thread(&notif->data, 1, value);
     case SYS_sched_setaffinity:
@@ -319,24 +357,27 @@ static long install_filter(void)
     /* Jump distances count instructions; the labels at the right say where they lead. */
     struct sock_filter program[] = {
         LOAD(FIELD(nr)),
-        IF_EQUAL(SYS_mmap, 18, 0),               /* -> lower */
-        IF_EQUAL(SYS_munmap, 17, 0),             /* -> lower */
-        IF_EQUAL(SYS_mremap, 16, 0),             /* -> lower */
-        IF_EQUAL(SYS_brk, 15, 0),                /* -> lower */
-        IF_EQUAL(SYS_shmat, 14, 0),              /* -> lower */
-        IF_EQUAL(SYS_shmdt, 13, 0),              /* -> lower */
-        IF_EQUAL(SYS_rt_sigaction, 24, 0),       /* -> upper */
-        IF_EQUAL(SYS_readlink, 23, 0),           /* -> upper */
-        IF_EQUAL(SYS_readlinkat, 22, 0),         /* -> upper */
-        IF_EQUAL(SYS_set_tid_address, 21, 0),    /* -> upper */
-        IF_EQUAL(SYS_exit_group, 20, 0),         /* -> upper */
-        IF_EQUAL(SYS_sched_setaffinity, 19, 0),  /* -> upper */
-        IF_EQUAL(SYS_sched_getaffinity, 18, 0),  /* -> upper */
-        IF_EQUAL(SYS_sched_setparam, 17, 0),     /* -> upper */
-        IF_EQUAL(SYS_sched_getparam, 16, 0),     /* -> upper */
-        IF_EQUAL(SYS_sched_setscheduler, 15, 0), /* -> upper */
-        IF_EQUAL(SYS_sched_getscheduler, 14, 0), /* -> upper */
-        IF_EQUAL(SYS_tgkill, 13, 0),             /* -> upper */
+        IF_EQUAL(SYS_mmap, 21, 0),               /* -> lower */
+        IF_EQUAL(SYS_munmap, 20, 0),             /* -> lower */
+        IF_EQUAL(SYS_mremap, 19, 0),             /* -> lower */
+        IF_EQUAL(SYS_brk, 18, 0),                /* -> lower */
+        IF_EQUAL(SYS_shmat, 17, 0),              /* -> lower */
+        IF_EQUAL(SYS_shmdt, 16, 0),              /* -> lower */
+        IF_EQUAL(SYS_rt_sigaction, 27, 0),       /* -> upper */
+        IF_EQUAL(SYS_readlink, 26, 0),           /* -> upper */
+        IF_EQUAL(SYS_readlinkat, 25, 0),         /* -> upper */
+        IF_EQUAL(SYS_set_tid_address, 24, 0),    /* -> upper */
+        IF_EQUAL(SYS_exit_group, 23, 0),         /* -> upper */
+        IF_EQUAL(SYS_close_range, 22, 0),        /* -> upper */
+        IF_EQUAL(SYS_prlimit64, 21, 0),          /* -> upper */
+        IF_EQUAL(SYS_sched_setaffinity, 20, 0),  /* -> upper */
+        IF_EQUAL(SYS_sched_getaffinity, 19, 0),  /* -> upper */
+        IF_EQUAL(SYS_sched_setparam, 18, 0),     /* -> upper */
+        IF_EQUAL(SYS_sched_getparam, 17, 0),     /* -> upper */
+        IF_EQUAL(SYS_sched_setscheduler, 16, 0), /* -> upper */
+        IF_EQUAL(SYS_sched_getscheduler, 15, 0), /* -> upper */
+        IF_EQUAL(SYS_tgkill, 14, 0),             /* -> upper */
+        IF_EQUAL(SYS_close, 17, 0),              /* -> close */
         ANSWER(SECCOMP_RET_ALLOW),
         /* lower: from above the split and not exempt; mmap only if no address is asked for */
         LOAD(FIELD(instruction_pointer) + 4),
@@ -356,6 +397,13 @@ static long install_filter(void)
         IF_AT_LEAST(DV_SPLIT >> 32, 0, 1),
         ANSWER(SECCOMP_RET_ALLOW),
         ANSWER(SECCOMP_RET_USER_NOTIF),
+        /* close: the lower half's descriptors are not there for the upper half */
+        LOAD(FIELD(args[0])),
+        IF_AT_LEAST((uint32_t)dv_rank.lower_fd_base, 0, 2),
+        LOAD(FIELD(instruction_pointer) + 4),
+        IF_AT_LEAST(DV_SPLIT >> 32, 0, 1),
+        ANSWER(SECCOMP_RET_ALLOW),
+        ANSWER(SECCOMP_RET_ERRNO | EBADF),
     };
     struct sock_fprog filter = {sizeof program / sizeof *program, program};
     unsigned long flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_NEW_LISTENER |
