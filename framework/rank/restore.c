@@ -10,6 +10,7 @@
 #include <dejavu/log.h>
 
 #include <mpi.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 
 void dv_gate_resume(int outcome) __attribute__((noreturn));
 
-#define RESTORE_THREADS 2
+#define MOST_THREADS 4u
 
 /* The image's gate page, before anything is restored: which phase of MPI it was in. */
 static enum dv_status read_gate(struct dv_image_reader *image, struct dv_gate *gate)
@@ -29,6 +30,21 @@ static enum dv_status read_gate(struct dv_image_reader *image, struct dv_gate *g
     if (status == DV_OK && (gate->magic != DV_GATE_MAGIC || gate->abi != DV_GATE_ABI))
         return dv_fail("restore", DV_ERR_MISMATCH, "the image holds no gate page of this version");
     return status;
+}
+
+/* One thread per processor for all ranks of this node together: more of them only get in each other's way. */
+static unsigned restore_threads(void)
+{
+    cpu_set_t allowed;
+    const char *local =
+        getenv("MPI_LOCALNRANKS"); /* from hydra; without it the ranks may be anywhere */
+    unsigned ranks = local != NULL ? (unsigned)strtoul(local, NULL, 10) : (unsigned)dv_rank.size;
+    unsigned processors =
+        sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? (unsigned)CPU_COUNT(&allowed) : 1;
+    unsigned threads = ranks > 0 ? processors / ranks : 1;
+    if (threads > MOST_THREADS)
+        return MOST_THREADS;
+    return threads > 0 ? threads : 1;
 }
 
 static enum dv_status init_mpi(const struct dv_gate *gate)
@@ -75,7 +91,7 @@ static enum dv_status restore(struct dv_image_reader *image)
     dv_rank.image_bytes = dv_image_reader_stats(image)->file_bytes;
     uint64_t before = dv_now_ns();
     if (status == DV_OK)
-        status = dv_restore_memory(image, RESTORE_THREADS, &restored);
+        status = dv_restore_memory(image, restore_threads(), &restored);
     if (status == DV_OK)
         status = dv_break_set(restored.heap_end ? restored.heap_end : DV_BREAK_BASE);
     dv_rank.read_ns = dv_now_ns() - before;
