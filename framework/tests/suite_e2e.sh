@@ -26,7 +26,7 @@ hazard() {
         return
     fi
     test_case "hazard-$name" $((60 + 60 * hazard_runs)) "$e2e/kill.py" --ranks 0 --runs "$hazard_runs" --kills 2 \
-        --interval 0.1:0.3 --limit 60 -- "$tests/hazard-$name" "$@"
+        --interval 0.1:0.3 --commits 1 --limit 60 -- "$tests/hazard-$name" "$@"
 }
 for name in compute vector altstack masks append reading unnamed duplicates filemaps heap stack surroundings libraries clocks \
     fixed identity pipes locks locals closing coroutines generated commands exceptions; do

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 
-from support import (BUILD, Job, check, check_one_line, committed, dejavu, digest_of, hazard, main, native, skip)
+from support import (Job, check, check_one_line, committed, dejavu, digest_of, hazard, main, native, skip)
 
 FAILED, USAGE, ENVIRONMENT = 1, 2, 3
 ROUNDS = "150"
@@ -183,7 +183,7 @@ def other_program():
 
 def other_rank_count():
     """Epochs of two ranks in a job of four."""
-    program = (os.path.join(BUILD, "bin", "npb-cg"), "--class", "W", "-i", "2000")
+    program = (hazard("mpi-imbalance"), "80")
     digest = native(*program, ranks=2)
     interrupted_job(program, ranks=2)
     with open("job/job") as f:

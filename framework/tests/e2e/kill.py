@@ -34,6 +34,7 @@ def parse():
     p.add_argument("--kills", type=int, default=1)
     p.add_argument("--limit", type=float, default=120)
     p.add_argument("--seed", default=os.environ.get("DEJAVU_SEED", "1"))
+    p.add_argument("--commits", type=int, default=0, help="how many epochs all runs together must commit at least")
     p.add_argument("--keep-jobs", action="store_true")
     p.add_argument("--result", default="^DIGEST .*", help="what the last line that counts looks like (regular expression)")
     p.add_argument("program", nargs="+")
@@ -168,14 +169,15 @@ def one_run(args, number, reference, length, scratch):
     restarts = messages.count("restarting from epoch")
     unasked = messages.count("; restarting from") - killed  # a crash of our own is no better for being recovered from
     ok = status == 0 and got == reference and unasked <= 0
-    print(f"{'ok    ' if ok else 'FAILED'} {told}, {killed} killed, {count_events(job, 'committed')} committed, "
+    commits = count_events(job, "committed")
+    print(f"{'ok    ' if ok else 'FAILED'} {told}, {killed} killed, {commits} committed, "
           f"{restarts} from an epoch", flush=True)
     if not ok:
         print(f"    status {status}, {got}, expected {reference}, {unasked} losses that nobody asked for\n    job {job}")
         print("".join(f"    | {line}\n" for line in messages.splitlines()[-15:]), flush=True)
     elif not args.keep_jobs:
         shutil.rmtree(job, ignore_errors=True)
-    return ok, restarts, killed
+    return ok, restarts, killed, commits
 
 
 def main():
@@ -194,10 +196,12 @@ def main():
         sys.exit(f"attached, without any kill: {digest(first.stdout, args)}, expected {reference}\n{first.stderr}")
     print(f"seed {args.seed}, {length:.2f} s attached, {reference}: {' '.join(args.program)}", flush=True)
     results = [one_run(args, args.first + i, reference, length, scratch) for i in range(args.runs)]
-    good, recovered, killed = (sum(column) for column in zip(*results))
+    good, recovered, killed, commits = (sum(column) for column in zip(*results))
     print(f"{good} of {len(results)} runs ended with the reference's digest; {recovered} recoveries from an epoch")
     if args.when != "any" and killed == 0:
         sys.exit("the program ends before there is a moment to kill it at; give it more to do")
+    if commits < args.commits:
+        sys.exit(f"{commits} epochs were committed, not {args.commits} or more: the program was never captured")
     if good == len(results):
         shutil.rmtree(scratch, ignore_errors=True)
     sys.exit(0 if good == len(results) else 1)

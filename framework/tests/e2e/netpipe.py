@@ -9,7 +9,7 @@ import subprocess
 
 from support import Job, check, committed, main, skip
 
-SIZES = ["-u", "1048576", "-n", "1500"]
+SIZES = ["-u", "262144", "-n", "800"]
 
 
 def find():
@@ -27,7 +27,7 @@ def sizes(path):
 
 
 def reference(program):
-    subprocess.run(["mpiexec.mpich", "-n", "2", program, "-u", "1048576", "-n", "2", "-o", "native.out"], check=True, timeout=60,
+    subprocess.run(["mpiexec.mpich", "-n", "2", program, "-u", "262144", "-n", "2", "-o", "native.out"], check=True, timeout=60,
                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return sizes("native.out")
 
