@@ -25,6 +25,7 @@
 #define RESTORE_LIMIT_NS (1800 * SECOND)
 #define PAUSE_FIRST_NS (100 * MS)
 #define PAUSE_LONGEST_NS (5 * SECOND)
+#define MPIEXEC_BROKE 255 /* exit status of hydra when it fails itself */
 
 void dv_sup_finish(struct dv_sup *s, int exit_status, const char *reason)
 {
@@ -238,7 +239,9 @@ static void conclude(struct dv_sup *s, const struct dv_decision *d)
         return;
     case DV_VERDICT_START_FAILED:
         s->failed_starts++;
-        if (s->restore_epoch) {
+        /* mpiexec's own failure may be the end of a rank that was killed before it could connect:
+         * only a second one is the host's or the installation's. */
+        if (s->restore_epoch || (d->exit_status == MPIEXEC_BROKE && s->failed_starts == 1)) {
             recover(s, d);
             return;
         }
