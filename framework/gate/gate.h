@@ -141,7 +141,9 @@ struct dv_gate {
     uint64_t descriptor_limit; /* RLIMIT_NOFILE as the application set it; 0: never */
     char program[512]; /* absolute path of the application, what /proc/self/exe should say */
     struct dv_sigaction signals[DV_SIGNALS];
-    volatile uint32_t vdso_depth; /* application signal handlers that interrupted the real vdso */
+    /* Stack pointer of the real vdso's frame that an application's signal handler has interrupted on
+     * the main thread; while the stack reaches below it, that frame is still to be returned to. */
+    volatile uint64_t vdso_sp;
     /* What the main thread was blocked in when the agent looked just before it signalled; number
      * -1: not blocked. */
     struct {

@@ -33,7 +33,7 @@ for name in compute vector altstack masks append reading unnamed duplicates file
     hazard $name
 done
 hazard sleeping 32
-hazard ticker 40
+hazard ticker 240
 
 # Programs that are not ours.
 test_case program-python 180 "$e2e/kill.py" --ranks 0 --runs "$hazard_runs" --kills 2 --interval 0.1:0.3 -- /usr/bin/python3 \

@@ -205,6 +205,16 @@ static void pass_on(int sig, siginfo_t *info, void *context)
         ((void (*)(int, siginfo_t *, void *))handler)(sig, info, context);
 }
 
+/* Is there a frame of this process's vdso on the stack, under a handler of the application? A handler may have been left
+ * by siglongjmp: then the stack comes up above that frame sooner or later. */
+static int over_vdso(const greg_t *reg)
+{
+    struct dv_gate *g = DV_GATE;
+    if (g->vdso_sp != 0 && (uint64_t)reg[REG_RSP] >= g->vdso_sp)
+        g->vdso_sp = 0;
+    return g->vdso_sp != 0;
+}
+
 void dv_resident_park(int sig, siginfo_t *info, void *context)
 {
     struct dv_gate *g = DV_GATE;
@@ -222,7 +232,7 @@ void dv_resident_park(int sig, siginfo_t *info, void *context)
         return;
     /* Also when the request is gone by now: the system call has been interrupted all the same. */
     long number = interrupted_call(reg);
-    if (g->stop != 0 && g->vdso_depth == 0) {
+    if (g->stop != 0 && !over_vdso(reg)) {
         if (g->upper != NULL)
             g->upper->safe_point();
         else
@@ -243,13 +253,14 @@ void dv_resident_deliver(int sig, siginfo_t *info, void *context)
     uint64_t fs = dv_fs_get();
     if (fs >= DV_SPLIT)
         dv_fs_set(*(uint64_t *)(fs + (uint64_t)g->upper_fs_offset));
-    int in_vdso = fs < DV_SPLIT && (uint64_t)reg[REG_RIP] >= DV_SPLIT;
-    if (in_vdso)
-        __atomic_add_fetch(&g->vdso_depth, 1, __ATOMIC_RELAXED);
+    int in_vdso = fs < DV_SPLIT && (uint64_t)reg[REG_RIP] >= DV_SPLIT && on_main_thread();
+    uint64_t outer = g->vdso_sp;
+    if (in_vdso && outer < (uint64_t)reg[REG_RSP])
+        g->vdso_sp = (uint64_t)reg[REG_RSP];
     if (handler > 1)
         ((void (*)(int, siginfo_t *, void *))handler)(sig, info, context);
     if (in_vdso)
-        __atomic_sub_fetch(&g->vdso_depth, 1, __ATOMIC_RELAXED);
+        g->vdso_sp = outer;
     if (fs >= DV_SPLIT)
         dv_fs_set(fs);
 }
