@@ -24,9 +24,10 @@
  *                                                    parks again
  *        PROCEED(epoch) ---------------------------> all parked, same version, all counters equal
  *                                                    the targets
- *        <-------- WRITTEN(epoch, figures)           memory is captured
- *        RESUME(epoch) ----------------------------> all have written: the application goes on
- *        <-------- DURABLE(epoch, figures)           renamed and synced, from the agent thread
+ *        <-------- WRITTEN(epoch, figures)           memory is captured: copied, forked, or written
+ *        RESUME(epoch) ----------------------------> all have: the application goes on
+ *        <-------- DECISIONS(epoch, text)            what the strategy decided, if it did
+ *        <-------- DURABLE(epoch, figures)           written, synced and renamed, from the writer thread
  *        COMMITTED(epoch) -------------------------> manifest is written; strategies hear of it
  *      at any time:
  *        <-------- FAILED(epoch, status, text)       cannot checkpoint now / could not write
@@ -46,7 +47,7 @@
 #include <stdint.h>
 
 #define DV_WIRE_MAGIC 0x4a565744u
-#define DV_WIRE_VERSION 1u
+#define DV_WIRE_VERSION 2u
 #define DV_WIRE_TOKEN_BYTES 32
 #define DV_WIRE_MAX_PAYLOAD (16u << 20)
 
@@ -64,6 +65,7 @@ enum dv_wire_type {
     DV_WIRE_DURABLE,   /* struct dv_wire_figures */
     DV_WIRE_COMMITTED, /* struct dv_wire_epoch */
     DV_WIRE_FAILED,    /* struct dv_wire_failed */
+    DV_WIRE_DECISIONS, /* struct dv_wire_epoch + text, a line for each region whose tracking was decided on */
     DV_WIRE_ABORT,     /* struct dv_wire_epoch */
     DV_WIRE_EXITING,   /* struct dv_wire_exiting */
     DV_WIRE_RESTORED,  /* struct dv_wire_figures: the upper half runs again */
@@ -112,20 +114,40 @@ struct dv_wire_parked {
     /* struct dv_wire_entry entries[count]; */
 };
 
+/* How the pages of an epoch were kept while the application went on. */
+enum dv_snapshot { DV_SNAPSHOT_STOP, DV_SNAPSHOT_COPY, DV_SNAPSHOT_FORK };
+
 /* Per epoch and rank; times in nanoseconds. Zero where it does not apply. */
 struct dv_wire_figures {
     uint64_t epoch;
+    /* The stop: */
     uint64_t stop_ns; /* from STOP to the first safe point */
     uint64_t cut_ns;  /* from there to PROCEED */
     uint64_t collectives_ns, drain_ns;
-    uint64_t select_ns, write_ns;
-    uint64_t stall_ns; /* from the safe point at which it was held to RESUME */
-    uint64_t sync_ns;  /* fsync and rename, application running */
-    uint64_t examined_bytes, zero_bytes, data_bytes, file_bytes;
+    uint64_t select_ns;   /* listing regions and the strategy's choice; contains: */
+    uint64_t scan_ns;     /* asking the kernel which pages exist and which were written */
+    uint64_t snapshot_ns; /* process state, and copying pages, forking, or (DV_SNAPSHOT_STOP) writing */
+    uint64_t stall_ns;    /* from the safe point at which it was held to RESUME */
+    /* The application running (but for DV_SNAPSHOT_STOP): */
+    uint64_t write_ns; /* writing pages into the image */
+    uint64_t sync_ns;  /* fsync and rename */
+    uint64_t snapshot; /* enum dv_snapshot */
+    /* What of it: */
+    uint64_t populated_bytes; /* pages that hold information */
+    uint64_t examined_bytes;  /* of these, chosen by the strategy (with a tracker: written since the parent) */
+    uint64_t zero_bytes;      /* of these, zero pages, left out */
+    uint64_t same_bytes;      /* of these, with the same content as in the parent, left out */
+    uint64_t data_bytes;      /* of these, stored; before packing */
+    uint64_t inherited_bytes; /* as in the parent, not stored */
+    uint64_t file_bytes;
+    uint64_t parent_epoch; /* 0: complete by itself */
     uint64_t drained_messages, drained_bytes;
     uint8_t digest[16];
     /* RESTORED: */
-    uint64_t split_ns, mpi_init_ns, read_ns, rebuild_ns, restore_ns;
+    uint64_t split_ns, mpi_init_ns;
+    uint64_t read_ns; /* memory: mapping it and reading what is read before the application runs */
+    uint64_t rebuild_ns, restore_ns;
+    uint64_t chain_length, loaded_bytes, lazy_bytes; /* images; bytes read, bytes mapped for reading on demand */
 };
 
 struct dv_wire_failed {

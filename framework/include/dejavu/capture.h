@@ -1,13 +1,16 @@
 /* Capture strategies: WHICH bytes belong to an epoch.
  *
  * A capture strategy runs in the lower half of each rank, on the application's main thread while the upper half is
- * stopped, and never talks to other ranks. It looks at regions and answers with a set of pages; the framework writes
- * those pages, takes all timings, and owns all memory passed in.
+ * stopped, and never talks to other ranks. It looks at regions and answers with a set of pages; the framework takes a
+ * snapshot of those pages, writes them while the application runs, takes all timings, and owns all memory passed in.
  *
  * Order of calls, kept by the framework:
  *
- *     init -> arm -> { select -> (written) -> committed | aborted } ... -> fini
+ *     init -> arm -> { select -> (changed, for each page as it is written) -> committed | aborted } ... -> fini
  *                ^------------ arm again after every restore -------/
+ *
+ * An epoch may inherit: pages that hold information and were not selected are as in `parent_epoch`, the newest committed
+ * epoch, and are not written. With `parent_epoch` 0 there is none: everything that holds information must be selected.
  *
  * Addresses and sizes are bytes; page sets are whole 4 KiB pages. */
 #ifndef DEJAVU_CAPTURE_H
@@ -19,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DV_CAPTURE_API 1u
+#define DV_CAPTURE_API 2u
 #define DV_PAGE_BYTES 4096u
 
 enum dv_region_flags {
@@ -63,6 +66,13 @@ struct dv_capture_core {
                                 void *arg);
     /* Report why an operation fails, once, by the function that knows it. */
     void (*explain)(const char *format, ...) __attribute__((format(printf, 1, 2)));
+    /* Zeroed memory that `changed` may write to: a forked writer and this process share it. NULL: none left. */
+    void *(*shared_alloc)(size_t bytes);
+    void (*shared_free)(void *memory, size_t bytes);
+    /* For the record of this epoch: one line, "start=... mode=... reason=...", on a decision that has costs. */
+    void (*decided)(const char *format, ...) __attribute__((format(printf, 1, 2)));
+    /* All trackers (dejavu/tracker.h), ended by NULL. */
+    const struct dv_tracker_ops *const *trackers;
 };
 
 struct dv_capture {
@@ -70,6 +80,8 @@ struct dv_capture {
     const struct dv_capture_core *core;
     void *state;                          /* state_size bytes, zeroed, options filled in */
     const struct dv_region_list *regions; /* the regions of the epoch being selected */
+    uint64_t parent_epoch; /* that the epoch being selected may inherit from; 0: none. On arm: the epoch that was
+                              restored, 0 at the first start */
 };
 
 enum dv_capture_caps {
@@ -84,10 +96,16 @@ struct dv_capture_ops {
     size_t state_size;
     /* Once per process. May block and allocate. */
     enum dv_status (*init)(struct dv_capture *c);
-    /* Begin to track the regions: after init's first epoch and after every restore. NULL: nothing to do. */
+    /* Begin to track the regions: at the first start (nothing has run yet) and after every restore. NULL: nothing to
+     * do. */
     enum dv_status (*arm)(struct dv_capture *c, const struct dv_region_list *regions);
     /* Which pages belong to this epoch. The upper half is stopped. Required. Must not call into the upper half. */
     enum dv_status (*select)(struct dv_capture *c, uint64_t epoch, struct dv_page_set *out);
+    /* While the selected pages are written, perhaps in another process and while the application runs: is the page's
+     * content other than in the parent? `bytes` NULL: it is zero. In ascending order; every selected page once. Returns 0:
+     * no, it need not be stored. Must not allocate, lock, or write to memory that is not from shared_alloc. NULL: all that
+     * was selected is stored. */
+    int (*changed)(struct dv_capture *c, uint64_t address, const void *bytes);
     /* The epoch is durable on all ranks / was given up; exactly one of the two follows each select. NULL allowed. */
     void (*committed)(struct dv_capture *c, uint64_t epoch);
     void (*aborted)(struct dv_capture *c, uint64_t epoch);
