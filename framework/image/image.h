@@ -85,7 +85,8 @@ struct dv_image_reader;
 
 /* What is to be written. Strings and identity are copied. */
 struct dv_image_spec {
-    const char *directory, *name; /* the image will be `<directory>/<name>`, written as `<name>.tmp`, mode 0600 */
+    const char *directory,
+        *name; /* the image will be `<directory>/<name>`, written as `<name>.tmp`, mode 0600 */
     /* Path of an old image file whose blocks may be overwritten (it is renamed to the temporary name; allocated pages make
      * the write cheaper), or NULL. */
     const char *recycle;
@@ -94,7 +95,8 @@ struct dv_image_spec {
     uint64_t most_pages; /* upper bound of pages written and inherited together */
     enum dv_codec codec;
     int forked; /* will be written by a forked child: no use of mappings that fork does not copy */
-    const uint8_t *origin_digest; /* 16 bytes: of the image that this one takes the place of (synthesis); or NULL */
+    const uint8_t *
+        origin_digest; /* 16 bytes: of the image that this one takes the place of (synthesis); or NULL */
 };
 
 /* Make a writer: all memory it will ever need, and no input or output yet. What follows, up to commit or abort, allocates
