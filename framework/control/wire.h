@@ -47,7 +47,7 @@
 #include <stdint.h>
 
 #define DV_WIRE_MAGIC 0x4a565744u
-#define DV_WIRE_VERSION 2u
+#define DV_WIRE_VERSION 3u
 #define DV_WIRE_TOKEN_BYTES 32
 #define DV_WIRE_MAX_PAYLOAD (16u << 20)
 
@@ -98,6 +98,12 @@ struct dv_wire_epoch {
 
 struct dv_wire_stop {
     uint64_t epoch;
+    /* The newest committed epoch that this process has captured or was restored from, and this rank's image of it: what
+     * the epoch may inherit from. 0: there is none, or it is damaged. */
+    uint64_t parent_epoch;
+    uint8_t parent_digest[16];
+    uint32_t complete; /* 1: inherit nothing, the chain is too long (the strategy sees parent_epoch 0) */
+    uint32_t reserved;
     char directory[1024]; /* absolute; exists */
     char recycle[1024];   /* absolute path of this rank's spare image, or "" */
 };
