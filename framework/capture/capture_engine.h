@@ -14,7 +14,7 @@
  *        dv_capture_discard       any thread            dv_capture_arm, then resume
  *        strategy->ops->committed | aborted
  *
- * A take keeps what has to be written in one of three ways (enum dv_snapshot): it copies the pages
+ * A take keeps what has to be written in one of three ways (enum dv_keep): it copies the pages
  * to memory that was made ready before; or forks a child, which has the memory as it was; or writes
  * them at once. dv_capture_write then writes from the copy, waits for the child that writes, or has
  * nothing left to write, and makes the image durable.
@@ -56,7 +56,7 @@ void dv_fd_identity_read(int fd, struct dv_fd_identity *identity);
  * process that will restore, before dv_restore_process. */
 void dv_capture_launched(void);
 
-/* How pages are kept; the values are those of enum dv_snapshot (control/wire.h), and the choice. */
+/* How pages are kept; figures.kept in control/wire.h. */
 enum dv_keep { DV_KEEP_STOP, DV_KEEP_COPY, DV_KEEP_FORK, DV_KEEP_AUTO };
 /* "stop", "copy", "fork", "auto"; NULL for another number. */
 const char *dv_keep_name(enum dv_keep keep);
@@ -129,8 +129,9 @@ const char *dv_capture_decisions(void);
  * be NULL), init() called. Unknown name: DV_ERR_NOT_FOUND with a "did you mean". */
 enum dv_status dv_capture_open(const char *name, const char *options,
                                struct dv_capture **strategy) DV_CHECKED;
-/* Tell the strategy to track the upper half as it is now. After open and after every restore. */
-enum dv_status dv_capture_arm(struct dv_capture *strategy) DV_CHECKED;
+/* Tell the strategy to track the upper half as it is now: after open (`restored_epoch` 0), and after a restore of that
+ * epoch. */
+enum dv_status dv_capture_arm(struct dv_capture *strategy, uint64_t restored_epoch) DV_CHECKED;
 void dv_capture_close(struct dv_capture *strategy); /* NULL is allowed */
 
 struct dv_restored {

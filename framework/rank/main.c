@@ -177,7 +177,7 @@ static enum dv_status start_upper_half(void)
     if (status == DV_OK)
         status = dv_loader_load(&loaded);
     if (status == DV_OK)
-        status = dv_capture_arm(dv_rank.capture);
+        status = dv_capture_arm(dv_rank.capture, 0);
     if (status == DV_OK)
         status = dv_agent_start();
     if (status != DV_OK)
