@@ -24,6 +24,7 @@ struct scan_request {
 };
 
 #define SCAN_IOCTL _IOWR('f', 16, struct scan_request)
+#define SCAN_IS_FILE (1u << 2)
 #define SCAN_IS_PRESENT (1u << 3)
 #define SCAN_IS_SWAPPED (1u << 4)
 #define SCAN_IS_PFNZERO (1u << 5)
@@ -32,6 +33,7 @@ struct scan_request {
 
 #define PAGEMAP_PRESENT (1ull << 63)
 #define PAGEMAP_SWAPPED (1ull << 62)
+#define PAGEMAP_FILE (1ull << 61)
 #define PAGEMAP_ENTRIES 8192
 
 typedef enum dv_status (*each_function)(void *arg, uint64_t start, uint64_t end);
@@ -65,7 +67,8 @@ static enum dv_status join(struct joiner *joiner, uint64_t start, uint64_t end)
 }
 
 /* DV_ERR_UNSUPPORTED, quietly: this kernel does not have the ioctl. */
-static enum dv_status scan_with_ioctl(int fd, uint64_t start, uint64_t end, struct joiner *joiner)
+static enum dv_status scan_with_ioctl(int fd, uint64_t start, uint64_t end, uint64_t without,
+                                      struct joiner *joiner)
 {
     struct scan_range *ranges = malloc(SCAN_RANGES * sizeof *ranges);
     if (!ranges)
@@ -80,8 +83,8 @@ static enum dv_status scan_with_ioctl(int fd, uint64_t start, uint64_t end, stru
             .end = end,
             .ranges = (uint64_t)(uintptr_t)ranges,
             .range_count = SCAN_RANGES,
-            .category_inverted = SCAN_IS_PFNZERO,
-            .category_mask = SCAN_IS_PFNZERO,
+            .category_inverted = without,
+            .category_mask = without,
             .category_anyof_mask = SCAN_IS_PRESENT | SCAN_IS_SWAPPED,
             .return_mask = SCAN_IS_PRESENT | SCAN_IS_SWAPPED,
         };
@@ -107,7 +110,8 @@ static enum dv_status scan_with_ioctl(int fd, uint64_t start, uint64_t end, stru
     return status;
 }
 
-static enum dv_status scan_by_reading(int fd, uint64_t start, uint64_t end, struct joiner *joiner)
+static enum dv_status scan_by_reading(int fd, uint64_t start, uint64_t end, uint64_t without,
+                                      struct joiner *joiner)
 {
     uint64_t *entries = malloc(PAGEMAP_ENTRIES * sizeof *entries);
     if (!entries)
@@ -128,15 +132,15 @@ static enum dv_status scan_by_reading(int fd, uint64_t start, uint64_t end, stru
             break;
         }
         for (size_t i = 0; i < wanted && status == DV_OK; i++, at += DV_PAGE_BYTES)
-            if (entries[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED))
+            if ((entries[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) && !(entries[i] & without))
                 status = join(joiner, at, at + DV_PAGE_BYTES);
     }
     free(entries);
     return status;
 }
 
-enum dv_status dv_pagemap_populated(uint64_t start, uint64_t end, enum dv_pagemap_way way,
-                                    each_function each, void *arg)
+static enum dv_status list_pages(uint64_t start, uint64_t end, enum dv_pagemap_way way, int own,
+                                 each_function each, void *arg)
 {
     static int no_ioctl; /* found out once; only the main thread captures */
     struct joiner joiner = {.each = each, .arg = arg};
@@ -146,10 +150,10 @@ enum dv_status dv_pagemap_populated(uint64_t start, uint64_t end, enum dv_pagema
                        strerror(errno));
     enum dv_status status = DV_ERR_UNSUPPORTED;
     if (way == DV_PAGEMAP_SCAN_IOCTL || (way == DV_PAGEMAP_AUTO && !no_ioctl))
-        status = scan_with_ioctl(fd, start, end, &joiner);
+        status = scan_with_ioctl(fd, start, end, own ? SCAN_IS_FILE : SCAN_IS_PFNZERO, &joiner);
     if (status == DV_ERR_UNSUPPORTED && way != DV_PAGEMAP_SCAN_IOCTL) {
         no_ioctl |= way == DV_PAGEMAP_AUTO;
-        status = scan_by_reading(fd, start, end, &joiner);
+        status = scan_by_reading(fd, start, end, own ? PAGEMAP_FILE : 0, &joiner);
     }
     close(fd);
     if (status == DV_OK)
@@ -157,9 +161,23 @@ enum dv_status dv_pagemap_populated(uint64_t start, uint64_t end, enum dv_pagema
     return status;
 }
 
+enum dv_status dv_pagemap_populated(uint64_t start, uint64_t end, enum dv_pagemap_way way,
+                                    each_function each, void *arg)
+{
+    return list_pages(start, end, way, 0, each, arg);
+}
+
+enum dv_status dv_pagemap_own(uint64_t start, uint64_t end, enum dv_pagemap_way way,
+                              each_function each, void *arg)
+{
+    return list_pages(start, end, way, 1, each, arg);
+}
+
 enum dv_status dv_region_populated(const struct dv_region *region, each_function each, void *arg)
 {
     uint64_t from = region->live_from;
+    if (region->flags & DV_REGION_LAZY) /* what has no page yet is in the image that is mapped */
+        return from < region->end ? each(arg, from, region->end) : DV_OK;
     if (region->flags & (DV_REGION_FILE | DV_REGION_SHARED)) {
         uint64_t end = dv_region_data_end(region);
         return from < end ? each(arg, from, end) : DV_OK;
