@@ -137,12 +137,15 @@ void dv_capture_close(struct dv_capture *strategy); /* NULL is allowed */
 struct dv_restored {
     uint64_t heap_start, heap_end; /* the break, exact bytes; both 0 if there was none */
     uint64_t mapped_bytes, loaded_bytes;
+    uint64_t lazy_bytes; /* mapped from images instead of being loaded */
 };
 
-/* Replace everything below DV_SPLIT by what the image holds. `threads`: how many threads may read.
- * After a failure the upper half is in pieces and the process can only exit. */
-enum dv_status dv_restore_memory(struct dv_image_reader *image, unsigned threads,
-                                 struct dv_restored *out) DV_CHECKED;
+/* Replace everything below DV_SPLIT by what the chain holds. `threads`: how many threads may read. `lazy`: empty, to map
+ * from the images what can be mapped (lazy.h); belongs to the caller, who has what is in it checked; NULL: load everything.
+ * After a failure the upper half is in pieces and the process can only exit. Any thread of the lower half. */
+struct dv_lazy;
+enum dv_status dv_restore_memory(struct dv_image_chain *chain, unsigned threads,
+                                 struct dv_lazy *lazy, struct dv_restored *out) DV_CHECKED;
 
 /* Descriptors, working directory, umask, signal stack, blocked and pending signals, robust list,
  * name, limits, timers (last). `stdio`: the identities at this process's launch; its descriptors

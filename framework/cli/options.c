@@ -45,6 +45,12 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
                                  "give a checkpoint up if the ranks do not come to a common stop "
                                  "within this time",
                                  CLI_RUN | CLI_RESTART, CLI_SECONDS},
+    [CLI_OPT_RESTORE] =
+        {"restore", 0, "auto|eager|lazy", "auto",
+         "how a restart brings memory back: eager reads it before the ranks run, lazy maps the "
+         "image "
+         "and reads pages as they are touched; auto: eager if there is memory for it",
+         CLI_RUN | CLI_RESTART, CLI_TEXT},
     [CLI_OPT_MPIEXEC] = {"mpiexec", 0, "PROGRAM", "mpiexec.mpich",
                          "the launcher of the MPI library that DejaVu was built with",
                          CLI_RUN | CLI_RESTART, CLI_TEXT},

@@ -8,6 +8,7 @@
 #include "image/manifest.h"
 
 #include <dejavu/log.h>
+#include <dejavu/option.h>
 
 #include <errno.h>
 #include <limits.h>
@@ -44,6 +45,18 @@ static enum dv_status copy_list(char ***list, size_t *count, char *const *items)
     return DV_OK;
 }
 
+static enum dv_status check_restore(void)
+{
+    static const char *const ways[] = {"auto", "eager", "lazy", NULL};
+    const char *text = cli_text(CLI_OPT_RESTORE);
+    for (size_t i = 0; ways[i]; i++)
+        if (strcmp(text, ways[i]) == 0)
+            return DV_OK;
+    const char *near = dv_did_you_mean(text, ways);
+    return dv_fail(MODULE, DV_ERR_USAGE, "--restore %s: there is auto, eager and lazy%s%s%s", text,
+                   near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
 /* The settings that a restart may change. */
 static enum dv_status read_settings(struct dv_job *job)
 {
@@ -56,8 +69,13 @@ static enum dv_status read_settings(struct dv_job *job)
         return status;
     if (job->quiesce_timeout_s <= 0)
         return dv_fail(MODULE, DV_ERR_USAGE, "--quiesce-timeout must be more than 0");
+    if ((status = check_restore()))
+        return status;
     job->max_restarts = (uint32_t)restarts;
     job->keep = (uint32_t)keep;
+    free(job->restore);
+    if ((status = copy_text(&job->restore, cli_text(CLI_OPT_RESTORE))))
+        return status;
     free(job->mpiexec);
     return copy_text(&job->mpiexec, cli_text(CLI_OPT_MPIEXEC));
 }
@@ -198,6 +216,8 @@ static enum dv_status settings_from_job(const struct dv_job *job)
         return status;
     snprintf(text, sizeof text, "%u", job->keep);
     if ((status = cli_set_from_job(CLI_OPT_KEEP, text)))
+        return status;
+    if ((status = cli_set_from_job(CLI_OPT_RESTORE, job->restore ? job->restore : "auto")))
         return status;
     return cli_set_from_job(CLI_OPT_MPIEXEC, job->mpiexec);
 }

@@ -278,6 +278,9 @@ void dv_agent_record(const char *what, uint64_t value)
             .split_ns = dv_rank.split_ns,
             .mpi_init_ns = dv_rank.mpi_init_ns,
             .read_ns = dv_rank.read_ns,
+            .chain_length = dv_rank.chain_length,
+            .loaded_bytes = dv_rank.loaded_bytes,
+            .lazy_bytes = dv_rank.lazy_bytes,
             .rebuild_ns = value,
             .restore_ns = dv_now_ns() - dv_rank.started_ns,
         };

@@ -14,6 +14,7 @@
  *      mpi_calls.c       bounded blocking MPI calls
  *      identity.c        what an image says of where it came from
  *      restore.c         from an image back into the application
+ *      lazy_calls.c      calls that must not find out that memory is mapped from an image
  *      doctor.c          does all this work on this host?
  */
 #ifndef DV_RANK_RANK_H
@@ -32,7 +33,9 @@ struct dv_rank_options {
     const char *job; /* NULL: attached without a supervisor */
     const char *host;
     unsigned port, incarnation;
-    uint64_t restore_epoch; /* 0: first start */
+    uint64_t restore_epoch;  /* 0: first start */
+    const char *restore_how; /* "auto", "eager", "lazy" */
+    int lazy; /* decided by dv_restore_open: memory is mapped from the images instead of being read */
     const char *capture, *capture_options, *protocol, *protocol_options;
     const char *argv0;
     char **program; /* program, arguments, NULL */
@@ -51,6 +54,7 @@ struct dv_rank {
     uint64_t image_bytes; /* of the image that was restored; 0: first start */
     /* Restore phases, reported once the upper half runs again. */
     uint64_t started_ns, split_ns, mpi_init_ns, read_ns, rebuild_ns;
+    uint64_t chain_length, loaded_bytes, lazy_bytes; /* images; bytes read; bytes mapped */
 };
 extern struct dv_rank dv_rank;
 
@@ -132,8 +136,21 @@ void dv_prepare_start(uint64_t interval_ns, uint64_t image_bytes);
 void dv_prepare_want(uint64_t image_bytes);
 
 /* ---- restore.c ----------------------------------------------------------- */
+/* Before the split: open the image and its ancestors, decide how to read them. */
+enum dv_status dv_restore_open(void) DV_CHECKED;
 /* Rebuild the upper half from its image and go on there. Returns only on failure. */
 enum dv_status dv_restore_run(void) DV_CHECKED;
+
+/* ---- lazy_calls.c -------------------------------------------------------- */
+/* In a process whose memory was restored lazily: before a call of the application that would have another effect on a
+ * mapping of an image than on the anonymous memory that it stands for. Placement thread only. */
+void dv_lazy_before_madvise(uint64_t start, uint64_t length);
+void dv_lazy_before_mremap(uint64_t start, uint64_t length);
+/* What the application ends with counts only once its memory is known to have been right: an exit that comes earlier is
+ * held. 1: held, the notification `id` will be answered later. Placement thread only. */
+int dv_lazy_hold_exit(uint64_t id, int status);
+void dv_lazy_calls_verifying(void); /* from now on exits are held ... */
+void dv_lazy_calls_verified(void);  /* ... until here; any thread */
 
 /* ---- identity.c ---------------------------------------------------------- */
 struct dv_image_identity;
