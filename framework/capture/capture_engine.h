@@ -29,6 +29,7 @@
 #ifndef DV_CAPTURE_ENGINE_H
 #define DV_CAPTURE_ENGINE_H
 
+#include "common/keep.h"
 #include "image/image.h"
 
 #include <dejavu/capture.h>
@@ -55,13 +56,6 @@ void dv_fd_identity_read(int fd, struct dv_fd_identity *identity);
  * capture can tell which the application has changed. Once, before the application runs; in a
  * process that will restore, before dv_restore_process. */
 void dv_capture_launched(void);
-
-/* How pages are kept; figures.kept in control/wire.h. */
-enum dv_keep { DV_KEEP_STOP, DV_KEEP_COPY, DV_KEEP_FORK, DV_KEEP_AUTO };
-/* "stop", "copy", "fork", "auto"; NULL for another number. */
-const char *dv_keep_name(enum dv_keep keep);
-/* DV_ERR_USAGE, reported with a "did you mean". */
-enum dv_status dv_keep_parse(const char *name, enum dv_keep *keep) DV_CHECKED;
 
 struct dv_capture_request {
     uint64_t epoch;
@@ -120,7 +114,7 @@ void dv_capture_cancel(struct dv_capture_job *job);
 /* Free the job; what was not made durable is removed. Not while dv_capture_write runs. NULL is allowed. */
 void dv_capture_discard(struct dv_capture_job *job);
 /* Make memory ready for the next epoch's copy, as large as the last. Blocks; from a thread of the caller's
- * that has the time, with no job alive. */
+ * that has the time, when no job is alive; a take may begin meanwhile. */
 void dv_capture_make_ready(void);
 /* The strategy's decisions since the last call, lines of text; "" if none. Main thread, after a take. */
 const char *dv_capture_decisions(void);

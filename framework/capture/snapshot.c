@@ -13,9 +13,9 @@
 #include "common/io.h"
 
 #include <dejavu/log.h>
-#include <dejavu/option.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,38 +31,22 @@
 #define HUGE_PAGE_BYTES (2u << 20)
 /* A copy may not take more of the host's memory than one part in this many. */
 #define SHADOW_PART 8u
+#define READY_STEP_BYTES (16u << 20)
 
-static const char *const keep_names[] = {"stop", "copy", "fork", "auto", NULL};
-
-/* Where pages are copied to; kept from epoch to epoch. Not inherited by forked children. */
+/* Where pages are copied to; kept from epoch to epoch. Not inherited by forked children. The lock is for the thread that makes
+ * it ready, which gives it up every few milliseconds. */
 static struct {
+    pthread_mutex_t lock;
     char *base;
     size_t bytes, ready; /* mapped; of these, there already */
     size_t wanted;       /* for the next epoch */
-} shadow;
+} shadow = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* First values: as measured on the machine this was developed on. */
 static struct {
     double copy_ns_per_byte, fork_ns, fork_ns_per_page;
     int fork_fails;
 } costs = {.copy_ns_per_byte = 0.08, .fork_ns = 500e3, .fork_ns_per_page = 50};
-
-const char *dv_keep_name(enum dv_keep keep)
-{
-    return (unsigned)keep <= DV_KEEP_AUTO ? keep_names[keep] : NULL;
-}
-
-enum dv_status dv_keep_parse(const char *name, enum dv_keep *keep)
-{
-    for (int i = 0; keep_names[i]; i++)
-        if (strcmp(name, keep_names[i]) == 0) {
-            *keep = (enum dv_keep)i;
-            return DV_OK;
-        }
-    const char *near = dv_did_you_mean(name, keep_names);
-    return dv_fail("capture", DV_ERR_USAGE, "there is no snapshot \"%s\": auto, copy, fork, stop%s%s%s",
-                   name, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
-}
 
 int dv_snapshot_must_copy(const struct dv_region *region)
 {
@@ -156,17 +140,35 @@ static enum dv_status shadow_grow(size_t bytes)
     return DV_OK;
 }
 
-void dv_capture_make_ready(void)
+/* One step; 1 if there is more to do. */
+static int make_ready(void)
 {
+    if (shadow.wanted == 0)
+        shadow_drop();
     if (shadow.wanted == 0 || shadow_grow(shadow.wanted) != DV_OK)
-        return;
-    /* A little more than last time; older kernels lack this: then the next copy makes the pages. */
+        return 0;
+    /* A little more than last time. */
     size_t ready = shadow.wanted + shadow.wanted / 8;
     if (ready > shadow.bytes)
         ready = shadow.bytes;
-    if (ready > shadow.ready &&
-        madvise(shadow.base + shadow.ready, ready - shadow.ready, MADV_POPULATE_WRITE) == 0)
-        shadow.ready = ready;
+    if (ready <= shadow.ready)
+        return 0;
+    size_t step = ready - shadow.ready < READY_STEP_BYTES ? ready - shadow.ready : READY_STEP_BYTES;
+    /* Older kernels lack this: then the next copy makes the pages. */
+    if (madvise(shadow.base + shadow.ready, step, MADV_POPULATE_WRITE) != 0)
+        return 0;
+    shadow.ready += step;
+    return 1;
+}
+
+void dv_capture_make_ready(void)
+{
+    int more = 1;
+    while (more) {
+        pthread_mutex_lock(&shadow.lock);
+        more = make_ready();
+        pthread_mutex_unlock(&shadow.lock);
+    }
 }
 
 /* ---- keeping ------------------------------------------------------------- */
@@ -214,6 +216,7 @@ static enum dv_status copy_pages(const struct dv_capture_job *job, int all, char
     return status;
 }
 
+/* With the shadow's lock held. */
 static enum dv_status keep_by_copy(struct dv_capture_job *job, size_t bytes)
 {
     enum dv_status status = shadow_grow(bytes);
@@ -323,10 +326,12 @@ enum dv_status dv_snapshot_keep(struct dv_capture_job *job,
     job->keep = request->keep == DV_KEEP_AUTO ? choose(job, request, bytes, resident_pages)
                                               : request->keep;
     /* What will be copied next time is made ready; what will not be is given back. */
+    pthread_mutex_lock(&shadow.lock);
     shadow.wanted = job->keep == DV_KEEP_COPY ? bytes : 0;
     if (job->keep == DV_KEEP_COPY)
         status = keep_by_copy(job, bytes);
-    else if (job->keep == DV_KEEP_FORK)
+    pthread_mutex_unlock(&shadow.lock);
+    if (job->keep == DV_KEEP_FORK)
         status = keep_by_fork(job, resident_pages);
     if ((job->keep == DV_KEEP_COPY && status == DV_ERR_NO_MEMORY) ||
         (job->keep == DV_KEEP_FORK && status == DV_ERR_SYSTEM))

@@ -152,6 +152,7 @@ enum dv_status dv_capture_open(const char *name, const char *options, struct dv_
         status = dv_fail("capture", status, "capture strategy %s: %s", name, why);
         goto out_free;
     }
+    dv_snapshot_measure();
     if (ops->init) {
         status = ops->init(c);
         if (status != DV_OK)

@@ -134,7 +134,7 @@ struct dv_wire_figures {
     /* The application running (unless kept by stopping): */
     uint64_t write_ns; /* writing pages into the image */
     uint64_t sync_ns;  /* fsync and rename */
-    uint64_t kept;     /* how pages were kept, enum dv_keep (capture_engine.h): 0 stopping, 1 copying, 2 forking */
+    uint64_t kept;     /* how pages were kept, enum dv_keep (common/keep.h): 0 stopping, 1 copying, 2 forking */
     /* What of it: */
     uint64_t populated_bytes; /* pages that hold information */
     uint64_t examined_bytes;  /* of these, chosen by the strategy (with a tracker: written since the parent) */
@@ -144,6 +144,7 @@ struct dv_wire_figures {
     uint64_t inherited_bytes; /* as in the parent, not stored */
     uint64_t file_bytes;
     uint64_t parent_epoch; /* 0: complete by itself */
+    uint64_t oracle_pages; /* compared with a full image of the same instant */
     uint64_t drained_messages, drained_bytes;
     uint8_t digest[16];
     /* RESTORED: */
