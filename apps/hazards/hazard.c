@@ -45,6 +45,11 @@ void hazard_sleep_ms(unsigned ms)
 int hazard_next(void)
 {
     hazard_sleep_ms(HAZARD_ROUND_MS);
+    return hazard_step();
+}
+
+int hazard_step(void)
+{
     return ++hazard.round < hazard.rounds;
 }
 

@@ -22,6 +22,8 @@ void hazard_begin(int argc, char **argv);
 /* One round is over: sleep what a round takes, which no checkpoint may interrupt. Returns 0 after
  * the last. */
 int hazard_next(void);
+/* The same without the pause. */
+int hazard_step(void);
 /* The number of the round, from 0. */
 unsigned hazard_round(void);
 unsigned hazard_rounds(void);
