@@ -59,6 +59,11 @@ void hazard_mix(uint64_t value)
         hazard.digest = (hazard.digest ^ ((value >> (8 * i)) & 0xff)) * 0x100000001b3u;
 }
 
+uint64_t hazard_digest(void)
+{
+    return hazard.digest;
+}
+
 int hazard_end(void)
 {
     printf("DIGEST %016llx\n", (unsigned long long)hazard.digest);

@@ -29,6 +29,8 @@ unsigned hazard_round(void);
 unsigned hazard_rounds(void);
 /* A value belongs to the digest. */
 void hazard_mix(uint64_t value);
+/* The digest so far. */
+uint64_t hazard_digest(void);
 /* Print the digest; the value for main to return. */
 int hazard_end(void);
 

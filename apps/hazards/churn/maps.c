@@ -4,6 +4,8 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* Newer than the headers of some systems. */
 #ifndef MADV_COLLAPSE
@@ -136,8 +138,10 @@ static unsigned char *copy(const struct churn_area *area, size_t pages, unsigned
  * be the case because somebody else splits mappings. */
 static void move(struct churn_area *area, size_t pages, unsigned char *to, int flags)
 {
-    unsigned char *at = mremap(area->at, area->pages * CHURN_PAGE, pages * CHURN_PAGE,
-                               MREMAP_MAYMOVE | (to ? MREMAP_FIXED : 0) | flags, to);
+    /* The call itself: UCX replaces libc's mremap by one that forgets the address of MREMAP_FIXED. */
+    unsigned char *at =
+        (unsigned char *)syscall(SYS_mremap, area->at, area->pages * CHURN_PAGE, pages * CHURN_PAGE,
+                                 MREMAP_MAYMOVE | (to ? MREMAP_FIXED : 0) | flags, to);
     churn.moves++;
     if (at == MAP_FAILED && errno == EFAULT && area->kind == CHURN_PRIVATE) {
         churn.refused_moves++;
@@ -242,10 +246,10 @@ static void run_unprotect(void)
     churn_area_verify(area, 0, area->pages);
 }
 
-static void run_dontneed(void)
+static void give_back(unsigned kinds)
 {
     struct churn_range range;
-    if (!churn_pick_range(~0u, 60, &range))
+    if (!churn_pick_range(kinds, 60, &range))
         return;
     CHECK(madvise(range.area->at + range.first * CHURN_PAGE, range.count * CHURN_PAGE,
                   MADV_DONTNEED) == 0);
@@ -255,6 +259,18 @@ static void run_dontneed(void)
     if (churn_random(2) && churn_writable(range.area, range.first))
         churn_write(range.area, range.first * CHURN_PAGE_BLOCKS + churn_random(CHURN_PAGE_BLOCKS),
                     churn_seed());
+}
+
+static void run_dontneed(void)
+{
+    give_back(CHURN_PRIVATE | CHURN_SHARED);
+}
+
+/* The file's contents are there again. A restore makes memory of a private mapping of a file, so that this is for runs that
+ * are not killed. */
+static void run_dontneedfile(void)
+{
+    give_back(CHURN_FILE);
 }
 
 static void run_free(void)
@@ -357,14 +373,25 @@ static void run_barrier(void)
 }
 
 const struct churn_operation churn_map_operations[] = {
-    {"map", 14, run_map},          {"unmap", 4, run_unmap},
-    {"trim", 3, run_trim},         {"over", 4, run_over},
-    {"patch", 4, run_patch},       {"grow", 5, run_grow},
-    {"shrink", 3, run_shrink},     {"move", 4, run_move},
-    {"onto", 2, run_onto},         {"leave", 2, run_leave},
-    {"protect", 8, run_protect},   {"unprotect", 3, run_unprotect},
-    {"dontneed", 5, run_dontneed}, {"free", 4, run_free},
-    {"remove", 2, run_remove},     {"advise", 3, run_advise},
-    {"huge", 1, run_huge},         {"collapse", 1, run_collapse},
-    {"barrier", 3, run_barrier},   {NULL, 0, NULL},
+    {"map", 14, run_map},
+    {"unmap", 4, run_unmap},
+    {"trim", 3, run_trim},
+    {"over", 4, run_over},
+    {"patch", 4, run_patch},
+    {"grow", 5, run_grow},
+    {"shrink", 3, run_shrink},
+    {"move", 4, run_move},
+    {"onto", 2, run_onto},
+    {"leave", 2, run_leave},
+    {"protect", 8, run_protect},
+    {"unprotect", 3, run_unprotect},
+    {"dontneed", 5, run_dontneed},
+    {"dontneedfile", 0, run_dontneedfile},
+    {"free", 4, run_free},
+    {"remove", 2, run_remove},
+    {"advise", 3, run_advise},
+    {"huge", 1, run_huge},
+    {"collapse", 1, run_collapse},
+    {"barrier", 3, run_barrier},
+    {NULL, 0, NULL},
 };
