@@ -27,6 +27,18 @@ unit-image-levels_LIBS := dvimage dvcommon -llz4 -lzstd -lisal -lcmocka -pthread
 unit-image-compact_SRCS := framework/tests/unit/image_compact.c
 unit-image-compact_LIBS := dvimage dvcommon -llz4 -lzstd -lisal -lcmocka -pthread
 
+# The image reader's fuzz target: with libFuzzer (`make fuzz`), and with a main that replays the corpus.
+TEST_PROGRAMS += fuzz-image-corpus
+fuzz-image-corpus_SRCS := $(addprefix framework/tests/fuzz/,corpus_main.c image_reader.c)
+fuzz-image-corpus_LIBS := dvimage dvcommon -llz4 -lzstd -pthread
+FUZZ_SRCS := $(addprefix framework/tests/fuzz/,image_reader.c image_repair.c image_mutate.c) \
+             $(wildcard framework/image/*.c framework/common/*.c)
+FUZZ_CFLAGS := -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+$(O)/fuzz/image-reader: $(FUZZ_SRCS) $(wildcard framework/image/*.h framework/common/*.h framework/tests/fuzz/*.h)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  FUZZ    $@")
+	$(Q)$(CLANG) $(DV_CPPFLAGS) $(FUZZ_CFLAGS) $(FUZZ_SRCS) -llz4 -lzstd -pthread -o $@
+
 # capture
 DV_CAPTURE_TESTS := roundtrip regions descriptors
 UNIT_TESTS += $(addprefix unit-capture-,$(DV_CAPTURE_TESTS))
