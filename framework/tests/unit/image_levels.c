@@ -71,16 +71,15 @@ static void partner_of_two(void **state)
     every_loss(state);
 }
 
-/* Reed-Solomon with every parity; more nodes than ranks, so that one has none, and fewer. */
+/* Reed-Solomon; more nodes than ranks, so that one has none, and fewer. */
 static void rs(void **state)
 {
-    for (uint32_t count = 2; count <= MOST; count++) {
-        for (uint32_t parity = 1; parity < count; parity++) {
-            use(state, DV_LEVEL_RS, count, parity);
-            every_loss(state);
-            lose(~0u);
-            assert_int_equal(dv_remove_tree(check_path(state, "epochs")), DV_OK);
-        }
+    static const uint32_t shapes[][2] = {{2, 1}, {3, 1}, {3, 2}, {4, 2}, {MOST, 1}, {MOST, 3}};
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        use(state, DV_LEVEL_RS, shapes[i][0], shapes[i][1]);
+        every_loss(state);
+        lose(~0u);
+        assert_int_equal(dv_remove_tree(check_path(state, "epochs")), DV_OK);
     }
 }
 
