@@ -215,6 +215,9 @@ static enum dv_status dispatch(struct dv_sup *s, unsigned rank, const struct dv_
     case DV_WIRE_RESTORED:
         on_restored(s, rank, payload, h->length);
         return DV_OK;
+    case DV_WIRE_DECISIONS:
+        dv_events_decisions(s->events, rank, payload, h->length);
+        return DV_OK;
     case DV_WIRE_FAILED:
         if (!s->ranks[rank].restored || is_about_restore(s, payload, h->length)) {
             on_start_failed(s, rank, payload, h->length);

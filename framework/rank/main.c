@@ -17,6 +17,7 @@ struct dv_rank dv_rank = {
     .size = 1,
     .options = {.host = "127.0.0.1",
                 .restore_how = "auto",
+                .engine = "",
                 .capture = "full",
                 .capture_options = "",
                 .protocol = "coordinated",
@@ -84,6 +85,7 @@ static int parse(int argc, char **argv)
         {"incarnation", required_argument, NULL, 'i'},
         {"restore", required_argument, NULL, 'r'},
         {"restore-how", required_argument, NULL, 'R'},
+        {"engine", required_argument, NULL, 'e'},
         {"capture", required_argument, NULL, 'c'},
         {"capture-options", required_argument, NULL, 'C'},
         {"protocol", required_argument, NULL, 'q'},
@@ -112,6 +114,9 @@ static int parse(int argc, char **argv)
             break;
         case 'R':
             o->restore_how = optarg;
+            break;
+        case 'e':
+            o->engine = optarg;
             break;
         case 'c':
             o->capture = optarg;
@@ -162,6 +167,8 @@ static enum dv_status find_program(void)
 static enum dv_status start_lower_half(void)
 {
     enum dv_status status = find_program();
+    if (status == DV_OK)
+        status = dv_engine_parse(dv_rank.options.engine, &dv_rank.engine);
     if (status == DV_OK && dv_rank.options.job != NULL)
         status = dv_agent_connect();
     if (status == DV_OK && dv_rank.options.restore_epoch != 0)
@@ -191,7 +198,7 @@ static enum dv_status start_upper_half(void)
     if (status == DV_OK)
         status = dv_loader_load(&loaded);
     if (status == DV_OK)
-        status = dv_capture_arm(dv_rank.capture);
+        status = dv_capture_arm(dv_rank.capture, 0);
     if (status == DV_OK)
         status = dv_agent_start();
     if (status != DV_OK)

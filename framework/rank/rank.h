@@ -13,6 +13,7 @@
  *      lower.c, thunk.c  struct dv_lower; callbacks into the application
  *      mpi_calls.c       bounded blocking MPI calls
  *      identity.c        what an image says of where it came from
+ *      writer.c          writes images while the application runs
  *      restore.c         from an image back into the application
  *      lazy_calls.c      calls that must not find out that memory is mapped from an image
  *      doctor.c          does all this work on this host?
@@ -21,6 +22,7 @@
 #define DV_RANK_RANK_H
 
 #include "capture/capture_engine.h"
+#include "control/engine.h"
 #include "gate/gate.h"
 
 #include <dejavu/capture.h>
@@ -36,7 +38,7 @@ struct dv_rank_options {
     uint64_t restore_epoch;  /* 0: first start */
     const char *restore_how; /* "auto", "eager", "lazy" */
     int lazy; /* decided by dv_restore_open: memory is mapped from the images instead of being read */
-    const char *capture, *capture_options, *protocol, *protocol_options;
+    const char *engine, *capture, *capture_options, *protocol, *protocol_options;
     const char *argv0;
     char **program; /* program, arguments, NULL */
 };
@@ -49,6 +51,7 @@ struct dv_rank {
     uint64_t stack_limit;            /* RLIMIT_STACK as the application should have it */
     struct dv_fd_identity stdio[DV_INHERITED_COUNT];
     struct dv_capture *capture;
+    struct dv_engine engine;
     char program[512];
     uint8_t program_digest[16];
     uint64_t image_bytes; /* of the image that was restored; 0: first start */
@@ -127,6 +130,20 @@ int dv_agent_capture(uint64_t epoch);
 void dv_agent_exiting(int status);
 /* The restore cannot be done: tell the supervisor why. */
 void dv_agent_restore_failed(uint64_t epoch, enum dv_status status, const char *reason);
+
+/* Called by the writer when an epoch's image is durable, or (`why`) cannot be. */
+void dv_agent_written(uint64_t epoch, enum dv_status status, const char *why,
+                      const struct dv_capture_figures *figures);
+
+/* ---- writer.c ------------------------------------------------------------ */
+int dv_writer_thread_start(void); /* 0 or an errno */
+/* Write the job while the application runs; the writer owns it from now on. One at a time. */
+void dv_writer_start(uint64_t epoch, struct dv_capture_job *job,
+                     const struct dv_capture_figures *figures);
+/* Give up the epoch if it is being written. Does not wait. */
+void dv_writer_cancel(uint64_t epoch);
+/* Wait until nothing is being written, or the time is over: 0. */
+int dv_writer_wait(uint64_t limit_ns);
 
 /* ---- prepare.c ----------------------------------------------------------- */
 /* Start the thread that makes files for images ready. `image_bytes`: of the image this process was

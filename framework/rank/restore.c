@@ -172,7 +172,7 @@ static enum dv_status restore(struct memory_job *job)
     dv_signals_restore();
     status = dv_restore_process(image, dv_rank.lower_fd_base, dv_rank.stdio, NULL);
     if (status == DV_OK)
-        status = dv_capture_arm(dv_rank.capture);
+        status = dv_capture_arm(dv_rank.capture, dv_rank.options.restore_epoch);
     /* Files have been cut to their captured sizes: nobody may append to a shared one before all
      * have done so. */
     if (status == DV_OK && gate.phase == 1)
