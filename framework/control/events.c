@@ -78,7 +78,7 @@ void dv_events_log(struct dv_events *events, const char *event, const char *form
 static const char *snapshot_name(uint64_t snapshot)
 {
     static const char *const names[] = {
-        [DV_SNAPSHOT_STOP] = "stop", [DV_SNAPSHOT_COPY] = "copy", [DV_SNAPSHOT_FORK] = "fork"};
+        "stop", "copy", "fork"};
     return snapshot < sizeof names / sizeof names[0] ? names[snapshot] : "unknown";
 }
 
@@ -127,7 +127,7 @@ void dv_events_figures(struct dv_events *events, const char *event, unsigned ran
     for (size_t i = 0; i < sizeof f->digest; i++)
         snprintf(digest + 2 * i, 3, "%02x", f->digest[i]);
     dv_events_log(events, event, "epoch=%" PRIu64 " rank=%u%s snapshot=%s digest=%s", f->epoch,
-                  rank, text, snapshot_name(f->snapshot), digest);
+                  rank, text, snapshot_name(f->kept), digest);
 }
 
 void dv_events_decisions(struct dv_events *events, unsigned rank, const void *payload,
