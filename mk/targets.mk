@@ -33,7 +33,8 @@ bench-stall: deps ## measure how long checkpoints stop an application, into resu
 bench-cost: deps ## measure what incremental checkpoints cost in running time, into results/cost.h5 and total.h5 (55 minutes)
 	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) tests
 	$(Q)mk/bench.sh $(O) cost total
-bench-restart: deps ## measure how soon restarted jobs compute, eager and lazy, into results/restart.h5 (10 minutes)
+
+bench-restart: deps ## measure how soon restarted jobs compute, eager and lazy, into results/restart.h5 (5 minutes)
 	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) tests
 	$(Q)mk/bench.sh $(O) restart
 
