@@ -57,6 +57,7 @@ struct dv_rank {
     uint64_t image_bytes; /* of the image that was restored; 0: first start */
     /* Restore phases, reported once the upper half runs again. */
     uint64_t started_ns, split_ns, mpi_init_ns, read_ns, rebuild_ns;
+    int inherits; /* memory is as in the image that was restored, so that the next may inherit from it */
     uint64_t chain_length, loaded_bytes, lazy_bytes; /* images; bytes read; bytes mapped */
 };
 extern struct dv_rank dv_rank;
