@@ -1,4 +1,5 @@
 /* The upper half's mappings, from /proc/self/maps; see regions.h. */
+#include "capture/lazy.h"
 #include "capture/proc.h"
 #include "capture/regions.h"
 #include "common/fail.h"
@@ -93,8 +94,13 @@ static enum dv_map_kind classify(struct dv_region *region, int shared)
     if (strcmp(region->path, "[heap]") == 0)
         region->flags |= DV_REGION_HEAP;
     if (!shared) {
-        if (!is_anonymous_private(region->path))
+        if (region->inode != 0 && dv_lazy_is_image(region->device, region->inode)) {
+            region->flags |= DV_REGION_LAZY;
+            region->path = "";
+            region->file_offset = region->device = region->inode = 0;
+        } else if (!is_anonymous_private(region->path)) {
             region->flags |= DV_REGION_FILE;
+        }
         return DV_MAP_PRIVATE;
     }
     if (is_anonymous_shared(region->path))
@@ -164,13 +170,31 @@ enum dv_status dv_maps_parse(char *text, struct dv_maps *maps)
     return status;
 }
 
+/* The kernel calls only anonymous memory the heap. */
+static void mark_lazy_heap(struct dv_maps *maps)
+{
+    for (size_t i = 0; i < maps->count; i++) {
+        struct dv_region *region = &maps->regions[i];
+        const struct dv_region *before = i > 0 ? region - 1 : NULL;
+        if ((region->flags & DV_REGION_LAZY) &&
+            (region->start == DV_BREAK_BASE ||
+             (before && (before->flags & DV_REGION_HEAP) && before->end == region->start))) {
+            region->flags |= DV_REGION_HEAP;
+            region->path = "[heap]";
+        }
+    }
+}
+
 enum dv_status dv_maps_read(struct dv_maps *maps)
 {
     char *text;
     enum dv_status status = dv_proc_read("/proc/self/maps", &text, NULL);
     if (status != DV_OK)
         return status;
-    return dv_maps_parse(text, maps);
+    status = dv_maps_parse(text, maps);
+    if (status == DV_OK)
+        mark_lazy_heap(maps);
+    return status;
 }
 
 void dv_maps_free(struct dv_maps *maps)
