@@ -1,10 +1,11 @@
 #!/bin/bash
 # Installs the Debian packages that building, running and testing DejaVu needs, if any is missing: as root, through sudo
-# if that asks nothing, or by printing the one line to run.  Usage: mk/deps.sh [lint]
+# if that asks nothing, or by printing the one line to run.  Usage: mk/deps.sh [lint|fuzz]
 set -u
 packages=(build-essential pkg-config python3 gfortran mpich libmpich-dev libpapi-dev libhdf5-dev hdf5-tools
     libgsl-dev libyaml-dev libcmocka-dev libxxhash-dev liblz4-dev libzstd-dev libisal-dev python3-h5py netpipe-mpich2)
 [ "${1:-}" = lint ] && packages=(clang-format clang-tidy cppcheck bear)
+[ "${1:-}" = fuzz ] && packages+=(clang libclang-rt-14-dev)
 missing=()
 for p in "${packages[@]}"; do
     [ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")

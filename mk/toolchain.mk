@@ -1,5 +1,6 @@
 # Compilers, flags and the packages that pkg-config finds.
 CC       := gcc
+CLANG    := clang
 MPICC    := mpicc.mpich
 MPIEXEC  := mpiexec.mpich
 PYTHON   := /usr/bin/python3

@@ -1,4 +1,5 @@
 /* The upper half's mappings, from /proc/self/maps; see regions.h. */
+#include "capture/lazy.h"
 #include "capture/proc.h"
 #include "capture/regions.h"
 #include "capture/tracker_mprotect.h"
@@ -94,8 +95,13 @@ static enum dv_map_kind classify(struct dv_region *region, int shared)
     if (strcmp(region->path, "[heap]") == 0)
         region->flags |= DV_REGION_HEAP;
     if (!shared) {
-        if (!is_anonymous_private(region->path))
+        if (region->inode != 0 && dv_lazy_is_image(region->device, region->inode)) {
+            region->flags |= DV_REGION_LAZY;
+            region->path = "";
+            region->file_offset = region->device = region->inode = 0;
+        } else if (!is_anonymous_private(region->path)) {
             region->flags |= DV_REGION_FILE;
+        }
         return DV_MAP_PRIVATE;
     }
     if (is_anonymous_shared(region->path))
@@ -165,6 +171,21 @@ enum dv_status dv_maps_parse(char *text, struct dv_maps *maps)
     return status;
 }
 
+/* The kernel calls only anonymous memory the heap. */
+static void mark_lazy_heap(struct dv_maps *maps)
+{
+    for (size_t i = 0; i < maps->count; i++) {
+        struct dv_region *region = &maps->regions[i];
+        const struct dv_region *before = i > 0 ? region - 1 : NULL;
+        if ((region->flags & DV_REGION_LAZY) &&
+            (region->start == DV_BREAK_BASE ||
+             (before && (before->flags & DV_REGION_HEAP) && before->end == region->start))) {
+            region->flags |= DV_REGION_HEAP;
+            region->path = "[heap]";
+        }
+    }
+}
+
 /* Cut the region at index `at` in two at `address` (strictly inside). */
 static enum dv_status split(struct dv_maps *maps, size_t at, uint64_t address)
 {
@@ -226,7 +247,10 @@ enum dv_status dv_maps_read(struct dv_maps *maps)
     if (status != DV_OK)
         return status;
     status = dv_maps_parse(text, maps);
-    return status == DV_OK ? unveil(maps) : status;
+    if (status != DV_OK)
+        return status;
+    mark_lazy_heap(maps);
+    return unveil(maps);
 }
 
 void dv_maps_free(struct dv_maps *maps)

@@ -15,7 +15,7 @@ void dv_memory_section_write(struct dv_blob *out, const struct dv_maps *maps,
     for (size_t i = 0; i < maps->count; i++) {
         const struct dv_region *region = &maps->regions[i];
         dv_blob_put_u32(out, maps->kinds[i]);
-        dv_blob_put_u32(out, region->flags);
+        dv_blob_put_u32(out, region->flags & ~(uint32_t)DV_REGION_LAZY); /* of this process only */
         dv_blob_put_u64(out, region->start);
         dv_blob_put_u64(out, region->end);
         dv_blob_put_u64(out, data_end[i]);

@@ -18,6 +18,7 @@
 
 #define PAGEMAP_PRESENT (1ull << 63)
 #define PAGEMAP_SWAPPED (1ull << 62)
+#define PAGEMAP_FILE (1ull << 61)
 #define PAGEMAP_ENTRIES 8192
 /* The kernel's `walk_end` cannot be relied on with more ranges than this. */
 #define SCAN_RANGES 512
@@ -117,7 +118,9 @@ enum dv_status dv_pagemap_scan(int fd, const struct dv_pagemap_scan *scan, each_
     return status == DV_OK ? join_flush(&joiner) : status;
 }
 
-static enum dv_status scan_by_reading(int fd, uint64_t start, uint64_t end, struct joiner *joiner)
+/* `without`: bits that a page must not have. */
+static enum dv_status scan_by_reading(int fd, uint64_t start, uint64_t end, uint64_t without,
+                                      struct joiner *joiner)
 {
     uint64_t *entries = malloc(PAGEMAP_ENTRIES * sizeof *entries);
     if (!entries)
@@ -138,23 +141,25 @@ static enum dv_status scan_by_reading(int fd, uint64_t start, uint64_t end, stru
             break;
         }
         for (size_t i = 0; i < wanted && status == DV_OK; i++, at += DV_PAGE_BYTES)
-            if (entries[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED))
+            if ((entries[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) && !(entries[i] & without))
                 status = join(joiner, at, at + DV_PAGE_BYTES);
     }
     free(entries);
     return status;
 }
 
-enum dv_status dv_pagemap_populated(uint64_t start, uint64_t end, enum dv_pagemap_way way,
-                                    each_function each, void *arg)
+/* Pages that exist; with `own` only those that are not a file's. */
+static enum dv_status list_pages(uint64_t start, uint64_t end, enum dv_pagemap_way way, int own,
+                                 each_function each, void *arg)
 {
+    const uint64_t without = own ? DV_PAGE_IS_FILE : DV_PAGE_IS_PFNZERO;
     static int no_ioctl; /* found out once; only the main thread captures */
     struct joiner joiner = {.each = each, .arg = arg};
     const struct dv_pagemap_scan scan = {
         .start = start,
         .end = end,
-        .inverted = DV_PAGE_IS_PFNZERO,
-        .all_of = DV_PAGE_IS_PFNZERO,
+        .inverted = without,
+        .all_of = without,
         .any_of = DV_PAGE_IS_PRESENT | DV_PAGE_IS_SWAPPED,
     };
     int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
@@ -166,7 +171,7 @@ enum dv_status dv_pagemap_populated(uint64_t start, uint64_t end, enum dv_pagema
         status = scan_with_ioctl(fd, &scan, &joiner);
     if (status == DV_ERR_UNSUPPORTED && way != DV_PAGEMAP_SCAN_IOCTL) {
         no_ioctl |= way == DV_PAGEMAP_AUTO;
-        status = scan_by_reading(fd, start, end, &joiner);
+        status = scan_by_reading(fd, start, end, own ? PAGEMAP_FILE : 0, &joiner);
     }
     close(fd);
     if (status == DV_OK)
@@ -174,9 +179,23 @@ enum dv_status dv_pagemap_populated(uint64_t start, uint64_t end, enum dv_pagema
     return status;
 }
 
+enum dv_status dv_pagemap_populated(uint64_t start, uint64_t end, enum dv_pagemap_way way,
+                                    each_function each, void *arg)
+{
+    return list_pages(start, end, way, 0, each, arg);
+}
+
+enum dv_status dv_pagemap_own(uint64_t start, uint64_t end, enum dv_pagemap_way way,
+                              each_function each, void *arg)
+{
+    return list_pages(start, end, way, 1, each, arg);
+}
+
 enum dv_status dv_region_populated(const struct dv_region *region, each_function each, void *arg)
 {
     uint64_t from = region->live_from;
+    if (region->flags & DV_REGION_LAZY) /* what has no page yet is in the image that is mapped */
+        return from < region->end ? each(arg, from, region->end) : DV_OK;
     if (region->flags & (DV_REGION_FILE | DV_REGION_SHARED)) {
         uint64_t end = dv_region_data_end(region);
         return from < end ? each(arg, from, end) : DV_OK;

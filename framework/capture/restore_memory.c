@@ -1,5 +1,6 @@
 /* Putting the upper half's memory back; see capture_engine.h. */
 #include "capture/capture_engine.h"
+#include "capture/lazy.h"
 #include "capture/memory_section.h"
 #include "capture/regions.h"
 #include "common/fail.h"
@@ -20,9 +21,10 @@
 
 /* One restoration under way. */
 struct restore {
-    struct dv_image_reader *image;
+    struct dv_image_chain *chain;
     unsigned threads;
-    size_t run; /* first run of the image that may still matter: records and runs both ascend */
+    struct dv_lazy *lazy;
+    size_t run; /* first run of the chain that may still matter: records and runs both ascend */
     struct dv_restored result;
 };
 
@@ -63,14 +65,14 @@ static enum dv_status clear_upper_half(void)
     return status;
 }
 
-/* Bytes of [start, end) that the image holds. Leaves r->run at the first run that ends behind
+/* Bytes of [start, end) that the chain holds. Leaves r->run at the first run that ends behind
  * `start`. */
 static uint64_t stored_bytes(struct restore *r, uint64_t start, uint64_t end)
 {
     uint64_t address, length, stored = 0;
-    while (dv_image_reader_run(r->image, r->run, &address, &length) && address + length <= start)
+    while (dv_image_chain_run(r->chain, r->run, &address, &length) && address + length <= start)
         r->run++;
-    for (size_t i = r->run; dv_image_reader_run(r->image, i, &address, &length); i++) {
+    for (size_t i = r->run; dv_image_chain_run(r->chain, i, &address, &length); i++) {
         if (address >= end)
             break;
         uint64_t from = address > start ? address : start;
@@ -80,11 +82,11 @@ static uint64_t stored_bytes(struct restore *r, uint64_t start, uint64_t end)
     return stored;
 }
 
-/* Pages that the image does not hold are zero. */
+/* Pages that the chain does not hold are zero. */
 static void zero_gaps(const struct restore *r, uint64_t start, uint64_t end)
 {
     uint64_t address, length;
-    for (size_t i = r->run; dv_image_reader_run(r->image, i, &address, &length); i++) {
+    for (size_t i = r->run; dv_image_chain_run(r->chain, i, &address, &length); i++) {
         if (address >= end)
             break;
         if (address > start)
@@ -142,8 +144,8 @@ static enum dv_status load(struct restore *r, const struct dv_memory_record *rec
     if (stored == 0)
         return DV_OK;
     r->result.loaded_bytes += stored;
-    return dv_image_reader_load(r->image, record->start, record->end, address_of(record->start),
-                                r->threads);
+    return dv_image_chain_load(r->chain, record->start, record->end, address_of(record->start),
+                               r->threads);
 }
 
 static enum dv_status protect(const struct dv_memory_record *record, int present)
@@ -189,8 +191,14 @@ static enum dv_status restore_private(struct restore *r, const struct dv_memory_
     enum dv_status status = map_at(&whole, present, flags, -1, 0);
     if (status != DV_OK)
         return status;
-    advise_huge(&whole, stored);
-    status = load(r, &whole, stored);
+    uint64_t planned = dv_lazy_planned(r->lazy, whole.start, whole.end);
+    if (planned > 0) {
+        r->result.loaded_bytes += stored;
+        status = dv_lazy_fill(r->lazy, r->chain, whole.start, whole.end, present, r->threads);
+    } else {
+        advise_huge(&whole, stored);
+        status = load(r, &whole, stored);
+    }
     for (size_t i = 0; i < count && status == DV_OK; i++)
         status = protect(&records[i], present);
     return status;
@@ -221,7 +229,7 @@ static enum dv_status compare(struct restore *r, const struct dv_memory_record *
         size_t got = 0;
         /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): cannot be; the analyser loses track */
         memset(then, 0, length);
-        status = dv_image_reader_load(r->image, at, at + length, then, 1);
+        status = dv_image_chain_load(r->chain, at, at + length, then, 1);
         if (status == DV_OK)
             status = dv_memory_read(at, now, length, &got);
         /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): cannot be; the analyser loses track */
@@ -325,7 +333,7 @@ static enum dv_status check_runs(struct restore *r, const struct dv_memory_secti
 {
     uint64_t address, length;
     size_t at = 0;
-    for (size_t i = 0; dv_image_reader_run(r->image, i, &address, &length); i++) {
+    for (size_t i = 0; dv_image_chain_run(r->chain, i, &address, &length); i++) {
         uint64_t end = address + length;
         while (address < end) {
             while (at < section->count && section->records[at].end <= address)
@@ -340,27 +348,54 @@ static enum dv_status check_runs(struct restore *r, const struct dv_memory_secti
     return DV_OK;
 }
 
-enum dv_status dv_restore_memory(struct dv_image_reader *image, unsigned threads,
-                                 struct dv_restored *out)
+/* Code, stacks and shared memory stay what they are: a private mapping of a file is none of these in all respects. */
+static enum dv_status plan_lazy(struct restore *r, const struct dv_memory_section *section)
 {
-    struct restore r = {.image = image, .threads = threads};
+    const uint32_t never = DV_REGION_EXEC | DV_REGION_STACK | DV_REGION_GROWSDOWN;
+    enum dv_status status = DV_OK;
+    for (size_t i = 0; i < section->count && status == DV_OK; i++) {
+        const struct dv_memory_record *record = &section->records[i];
+        if (record->kind == DV_MAP_PRIVATE && !(record->flags & never))
+            status = dv_lazy_plan(r->lazy, r->chain, record->start, record->end);
+    }
+    dv_lazy_choose(r->lazy);
+    return status;
+}
+
+static enum dv_status restore_all(struct restore *r, const struct dv_memory_section *section,
+                                  int lazily)
+{
+    enum dv_status status = check_runs(r, section);
+    if (status == DV_OK && lazily)
+        status = plan_lazy(r, section);
+    if (status == DV_OK)
+        status = clear_upper_half();
+    for (size_t i = 0, n; i < section->count && status == DV_OK; i += n) {
+        n = group_of(section->records + i, section->count - i);
+        status = restore_records(r, section->records + i, n);
+    }
+    return status == DV_OK ? dv_lazy_register(r->lazy) : status;
+}
+
+enum dv_status dv_restore_memory(struct dv_image_chain *chain, unsigned threads,
+                                 struct dv_lazy *lazy, struct dv_restored *out)
+{
+    struct dv_lazy none = {0};
+    struct restore r = {.chain = chain, .threads = threads, .lazy = lazy ? lazy : &none};
     struct dv_memory_section section = {0};
     const void *bytes;
     size_t length;
-    enum dv_status status = dv_image_reader_section(image, DV_SECTION_REGIONS, &bytes, &length);
+    enum dv_status status =
+        dv_image_reader_section(dv_image_chain_head(chain), DV_SECTION_REGIONS, &bytes, &length);
     if (status == DV_OK)
         status = dv_memory_section_read(bytes, length, &section);
     if (status == DV_OK)
-        status = check_runs(&r, &section);
-    if (status == DV_OK)
-        status = clear_upper_half();
-    for (size_t i = 0, n; i < section.count && status == DV_OK; i += n) {
-        n = group_of(section.records + i, section.count - i);
-        status = restore_records(&r, section.records + i, n);
-    }
+        status = restore_all(&r, &section, lazy != NULL);
     if (status == DV_OK) {
         r.result.heap_start = section.heap_start;
         r.result.heap_end = section.heap_end;
+        r.result.lazy_bytes = r.lazy->bytes;
+        r.result.loaded_bytes -= r.lazy->bytes;
         *out = r.result;
     }
     dv_memory_section_free(&section);

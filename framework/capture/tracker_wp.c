@@ -112,7 +112,9 @@ static enum dv_status collect(struct dv_tracker *t, uint64_t start, uint64_t end
         .start = start,
         .end = end,
         .flags = DV_SCAN_PROTECT | DV_SCAN_CHECK_ASYNC,
-        .all_of = DV_PAGE_IS_WRITTEN,
+        /* A page of a private mapping that is still the file's has only been read. */
+        .inverted = DV_PAGE_IS_FILE,
+        .all_of = DV_PAGE_IS_WRITTEN | DV_PAGE_IS_FILE,
         .any_of = DV_PAGE_IS_PRESENT | DV_PAGE_IS_SWAPPED,
     };
     return dv_pagemap_scan(t->pagemap, &scan, each, arg);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static __thread char last_text[1024];
 
@@ -57,4 +58,10 @@ enum dv_status dv_status_from_errno(int error)
     default:
         return DV_ERR_SYSTEM;
     }
+}
+
+const char *dv_errno_text(int error)
+{
+    const char *text = strerrordesc_np(error);
+    return text ? text : "unknown error";
 }

@@ -22,4 +22,7 @@ const char *dv_why(void);
  * found ... */
 enum dv_status dv_status_from_errno(int error);
 
+/* The text of an errno value, never NULL. Unlike strerror it takes no lock and allocates nothing. */
+const char *dv_errno_text(int error);
+
 #endif

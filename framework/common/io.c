@@ -98,8 +98,8 @@ static enum dv_status path_failed(const char *what, const char *path)
     int error = errno;
     enum dv_status status = dv_status_from_errno(error);
     if (status == DV_ERR_NOT_FOUND)
-        return dv_fail_quietly(status, "cannot %s %s: %s", what, path, strerror(error));
-    return dv_fail(MODULE, status, "cannot %s %s: %s", what, path, strerror(error));
+        return dv_fail_quietly(status, "cannot %s %s: %s", what, path, dv_errno_text(error));
+    return dv_fail(MODULE, status, "cannot %s %s: %s", what, path, dv_errno_text(error));
 }
 
 enum dv_status dv_read_file(const char *path, size_t max_bytes, char **bytes, size_t *length)
@@ -219,7 +219,7 @@ enum dv_status dv_make_directory_private(const char *path)
     if (!made && errno != EEXIST) {
         int error = errno;
         return dv_fail(MODULE, dv_status_from_errno(error), "cannot make directory %s: %s", path,
-                       strerror(error));
+                       dv_errno_text(error));
     }
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
@@ -227,7 +227,7 @@ enum dv_status dv_make_directory_private(const char *path)
         if (error == ENOTDIR || error == ELOOP)
             return dv_fail(MODULE, DV_ERR_USAGE, "%s is in the way: it is not a directory", path);
         return dv_fail(MODULE, dv_status_from_errno(error), "cannot open directory %s: %s", path,
-                       strerror(error));
+                       dv_errno_text(error));
     }
     enum dv_status status = DV_OK;
     struct stat st;
@@ -293,5 +293,5 @@ enum dv_status dv_remove_tree(const char *path)
         return DV_OK;
     int error = errno;
     return dv_fail(MODULE, dv_status_from_errno(error), "cannot remove %s (at %s): %s", path,
-                   culprit, strerror(error));
+                   culprit, dv_errno_text(error));
 }

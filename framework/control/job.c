@@ -62,6 +62,10 @@ static void put_job(FILE *out, const struct dv_job *job)
     put_text(out, "capture-options", job->capture_options);
     put_text(out, "protocol", job->protocol);
     put_text(out, "protocol-options", job->protocol_options);
+    if (job->restore)
+        put_text(out, "restore", job->restore);
+    if (job->engine)
+        put_text(out, "engine", job->engine);
     fprintf(out, "interval = %.9g\nquiesce-timeout = %.9g\n", job->interval_s,
             job->quiesce_timeout_s);
     fprintf(out, "max-restarts = %u\nkeep = %u\n", job->max_restarts, job->keep);
@@ -203,6 +207,7 @@ static enum dv_status read_pair(struct dv_job *job, const char *key, const char 
         {"cwd", &job->cwd},           {"mpiexec", &job->mpiexec},
         {"capture", &job->capture},   {"capture-options", &job->capture_options},
         {"protocol", &job->protocol}, {"protocol-options", &job->protocol_options},
+        {"restore", &job->restore},   {"engine", &job->engine},
     };
     if (strcmp(key, "arg") == 0)
         return add_text(&job->args, &job->arg_count, value);
@@ -295,5 +300,7 @@ void dv_job_free(struct dv_job *job)
     free(job->capture_options);
     free(job->protocol);
     free(job->protocol_options);
+    free(job->restore);
+    free(job->engine);
     memset(job, 0, sizeof *job);
 }

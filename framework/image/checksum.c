@@ -79,7 +79,8 @@ int dv_page_is_zero(const void *page)
 }
 
 void dv_disk_digest(const struct dv_disk_header *header, const struct dv_disk_run *runs,
-                    size_t run_count, const struct dv_disk_footer *footer, uint8_t digest[16])
+                    size_t run_count, const struct dv_disk_span *spans, size_t span_count,
+                    const struct dv_disk_footer *footer, uint8_t digest[16])
 {
     /* The state is over-aligned, so it lives on the stack rather than in a malloc'ed object. */
     XXH3_state_t state;
@@ -87,6 +88,8 @@ void dv_disk_digest(const struct dv_disk_header *header, const struct dv_disk_ru
     XXH3_128bits_update(&state, header, sizeof *header);
     if (run_count)
         XXH3_128bits_update(&state, runs, run_count * sizeof *runs);
+    if (span_count)
+        XXH3_128bits_update(&state, spans, span_count * sizeof *spans);
     XXH3_128bits_update(&state, footer, offsetof(struct dv_disk_footer, digest));
     XXH128_canonical_t canonical;
     XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state));

@@ -82,6 +82,15 @@ _Static_assert(sizeof(struct dv_disk_run) == 40 && sizeof(struct dv_disk_section
 
 /* The digest of an image. */
 void dv_disk_digest(const struct dv_disk_header *header, const struct dv_disk_run *runs,
-                    size_t run_count, const struct dv_disk_footer *footer, uint8_t digest[16]);
+                    size_t run_count, const struct dv_disk_span *spans, size_t span_count,
+                    const struct dv_disk_footer *footer, uint8_t digest[16]);
+
+/* Where a block begins whose predecessor ends at `end`. */
+static inline uint64_t dv_disk_block_offset(uint64_t end, uint32_t codec)
+{
+    if (codec != DV_CODEC_NONE)
+        return end;
+    return (end + DV_DISK_PAGE - 1) & ~(uint64_t)(DV_DISK_PAGE - 1);
+}
 
 #endif

@@ -85,7 +85,8 @@ struct dv_image_reader;
 
 /* What is to be written. Strings and identity are copied. */
 struct dv_image_spec {
-    const char *directory, *name; /* the image will be `<directory>/<name>`, written as `<name>.tmp`, mode 0600 */
+    const char *directory,
+        *name; /* the image will be `<directory>/<name>`, written as `<name>.tmp`, mode 0600 */
     /* Path of an old image file whose blocks may be overwritten (it is renamed to the temporary name; allocated pages make
      * the write cheaper), or NULL. */
     const char *recycle;
@@ -94,7 +95,8 @@ struct dv_image_spec {
     uint64_t most_pages; /* upper bound of pages written and inherited together */
     enum dv_codec codec;
     int forked; /* will be written by a forked child: no use of mappings that fork does not copy */
-    const uint8_t *origin_digest; /* 16 bytes: of the image that this one takes the place of (synthesis); or NULL */
+    const uint8_t *
+        origin_digest; /* 16 bytes: of the image that this one takes the place of (synthesis); or NULL */
 };
 
 /* Make a writer: all memory it will ever need, and no input or output yet. What follows, up to commit or abort, allocates
@@ -107,6 +109,8 @@ enum dv_status dv_image_writer_begin(struct dv_image_writer *writer) DV_CHECKED;
  * is as in the parent; then it is inherited instead of stored (a zero page is left out all the same). */
 typedef int dv_image_filter(void *arg, uint64_t address, const void *bytes);
 void dv_image_writer_filter(struct dv_image_writer *writer, dv_image_filter *filter, void *arg);
+/* What follows belongs to another region: DV_CODEC_AUTO chooses anew at the next page that is stored. No effect otherwise. */
+void dv_image_writer_next_region(struct dv_image_writer *writer);
 /* Add one section; a kind at most once. Copied (this allocates: before any fork); allowed before begin. */
 enum dv_status dv_image_write_section(struct dv_image_writer *writer, enum dv_image_section kind,
                                       const void *bytes, size_t length) DV_CHECKED;
@@ -114,12 +118,20 @@ enum dv_status dv_image_write_section(struct dv_image_writer *writer, enum dv_im
  * the pages are not readable directly). Zero pages are left out. Page aligned, ascending, not overlapping. */
 enum dv_status dv_image_write_pages(struct dv_image_writer *writer, uint64_t address,
                                     uint64_t length, const void *source) DV_CHECKED;
+/* The pages [address, address + length) are as in the parent. In one ascending order with dv_image_write_pages. */
+enum dv_status dv_image_write_inherited(struct dv_image_writer *writer, uint64_t address,
+                                        uint64_t length) DV_CHECKED;
+/* From any thread, also while a forked child is writing: whatever the writer does next, up to the rename, fails soon with
+ * DV_ERR_ABORTED. Frees nothing; commit or abort is still to be called. */
+void dv_image_writer_cancel(struct dv_image_writer *writer);
 /* Tables and footer. After this the contents are complete but neither durable nor visible under the final name. */
 enum dv_status dv_image_writer_finish(struct dv_image_writer *writer,
                                       struct dv_image_stats *stats) DV_CHECKED;
-/* fsync, rename to `<directory>/<name>`, fsync the directory; frees the writer in any case. */
+/* fsync, rename to `<directory>/<name>`, fsync the directory; frees the writer in any case (in a forked child only what is
+ * the child's: the memory, a copy, goes when it exits). */
 enum dv_status dv_image_writer_commit(struct dv_image_writer *writer) DV_CHECKED;
-/* Give up at any point: the temporary file is removed, the writer freed. NULL is allowed. */
+/* Give up at any point: the temporary file is removed, the writer freed. NULL is allowed. In the parent of a forked writer:
+ * once the child has exited, whether it committed (which stands) or died (what it left behind is removed). */
 void dv_image_writer_abort(struct dv_image_writer *writer);
 
 /* One image file by itself: open and check header, footer and tables (not the data blocks). What it inherits is not here:

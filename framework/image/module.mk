@@ -1,5 +1,4 @@
-# Images and manifests: writer, reader, verification, the job directory's epochs.
+# Images and manifests: writer, reader, chains, verification, the job directory's epochs. What links it needs -llz4 -lzstd.
 ARCHIVES += dvimage
 dvimage_SRCS := $(wildcard framework/image/*.c)
 dvimage_CFLAGS := -fPIC
-dvimage_LIBS := dvcommon -pthread

@@ -28,7 +28,7 @@ static enum dv_status read_at(const struct dv_image_reader *r, void *buffer, siz
     if (dv_pread_full(r->fd, buffer, length, offset, &got)) {
         int error = errno;
         return dv_fail(MODULE, DV_ERR_IO, "cannot read %s (%s at offset %llu): %s", r->path, what,
-                       (unsigned long long)offset, strerror(error));
+                       (unsigned long long)offset, dv_errno_text(error));
     }
     if (got != length)
         return dv_fail(MODULE, DV_ERR_DAMAGED, "%s is damaged: it ends within its %s", r->path,
@@ -59,7 +59,7 @@ static enum dv_status check_file(const struct dv_image_reader *r, uint64_t *size
 {
     struct stat st;
     if (fstat(r->fd, &st) < 0)
-        return dv_fail(MODULE, DV_ERR_IO, "cannot examine %s: %s", r->path, strerror(errno));
+        return dv_fail(MODULE, DV_ERR_IO, "cannot examine %s: %s", r->path, dv_errno_text(errno));
     if (!S_ISREG(st.st_mode))
         return damaged(r, "it is not a regular file");
     if (geteuid() != 0 && st.st_uid != geteuid() && st.st_uid != 0)
@@ -83,11 +83,35 @@ static enum dv_status check_header(const struct dv_image_reader *r)
     if (h->checksum != dv_checksum64(h, offsetof(struct dv_disk_header, checksum)))
         return damaged(r, "the header's checksum is wrong");
     if (h->format != DV_IMAGE_FORMAT)
-        return dv_fail(MODULE, DV_ERR_UNSUPPORTED, "%s has format %u; this DejaVu reads format %u",
-                       r->path, h->format, DV_IMAGE_FORMAT);
+        return dv_fail(
+            MODULE, DV_ERR_UNSUPPORTED, "%s has format %u; this DejaVu reads format %u%s", r->path,
+            h->format, DV_IMAGE_FORMAT,
+            h->format < DV_IMAGE_FORMAT ? "; restart it with the DejaVu that wrote it" : "");
     if (!memchr(h->program, 0, sizeof h->program) || !memchr(h->strategy, 0, sizeof h->strategy))
         return damaged(r, "a string in the header has no end");
     return DV_OK;
+}
+
+/* Can the tables be where the footer says, so that memory for them is bounded by the file's size? */
+static const char *footer_fault(const struct dv_disk_footer *f, uint64_t size)
+{
+    uint64_t tables_end = size - DV_DISK_PAGE;
+    if (f->file_bytes != size)
+        return "its length is not the one its footer says";
+    if (f->runs_offset < DV_DISK_PAGE || f->runs_offset > tables_end ||
+        f->run_count > (tables_end - f->runs_offset) / sizeof(struct dv_disk_run))
+        return "the run table is out of bounds";
+    uint64_t spans_offset = f->runs_offset + f->run_count * sizeof(struct dv_disk_run);
+    if (f->span_count > (tables_end - spans_offset) / sizeof(struct dv_disk_span) ||
+        spans_offset + f->span_count * sizeof(struct dv_disk_span) != tables_end)
+        return "the tables do not end where the footer begins";
+    if (f->section_count > DV_DISK_MAX_SECTIONS)
+        return "it has too many sections";
+    if (f->zero_bytes > f->examined_bytes || f->same_bytes > f->examined_bytes - f->zero_bytes ||
+        f->examined_bytes - f->zero_bytes - f->same_bytes != f->data_bytes ||
+        f->same_bytes > f->inherited_bytes)
+        return "its totals do not add up";
+    return NULL;
 }
 
 static enum dv_status check_footer(const struct dv_image_reader *r, uint64_t size)
@@ -99,25 +123,12 @@ static enum dv_status check_footer(const struct dv_image_reader *r, uint64_t siz
         return damaged(r, "the footer's checksum is wrong");
     if (f->format != r->header.format)
         return damaged(r, "header and footer are of different formats");
-    if (f->file_bytes != size)
-        return damaged(r, "its length is not the one its footer says");
-    uint64_t tables_end = size - DV_DISK_PAGE;
-    if (f->runs_offset < DV_DISK_PAGE || f->runs_offset > tables_end ||
-        f->run_count > (tables_end - f->runs_offset) / sizeof(struct dv_disk_run) ||
-        f->runs_offset + f->run_count * sizeof(struct dv_disk_run) != tables_end)
-        return damaged(r, "the run table is out of bounds");
-    if (f->run_count > (f->runs_offset - DV_DISK_PAGE) / DV_DISK_PAGE)
-        return damaged(r, "the run table is longer than its blocks allow");
-    if (f->section_count > DV_DISK_MAX_SECTIONS)
-        return damaged(r, "it has too many sections");
-    if (f->data_bytes > size || f->zero_bytes > f->examined_bytes ||
-        f->examined_bytes - f->zero_bytes != f->data_bytes)
-        return damaged(r, "its totals do not add up");
-    return DV_OK;
+    const char *fault = footer_fault(f, size);
+    return fault ? damaged(r, fault) : DV_OK;
 }
 
 /* One run: where the one before it ended, in the file and in memory, decides what it may be. */
-static const char *run_fault(const struct dv_disk_run *run, uint64_t offset, uint64_t address)
+static const char *run_fault(const struct dv_disk_run *run, uint64_t end, uint64_t address)
 {
     /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): cannot be; the analyser loses track */
     if (run->length == 0 || run->length > DV_IMAGE_BLOCK_BYTES || run->length % DV_DISK_PAGE)
@@ -125,9 +136,10 @@ static const char *run_fault(const struct dv_disk_run *run, uint64_t offset, uin
     if (run->address % DV_DISK_PAGE || run->address < address ||
         run->address > UINT64_MAX - run->length)
         return "a block's address is out of order";
-    if (run->offset != offset)
+    if (run->offset != dv_disk_block_offset(end, run->codec))
         return "a block is not where the one before it ends";
-    if (run->codec == DV_CODEC_NONE && run->stored != run->length)
+    if (run->codec == DV_CODEC_NONE ? run->stored != run->length
+                                    : run->stored == 0 || run->stored >= run->length)
         return "a block's stored length is wrong";
     return NULL;
 }
@@ -136,25 +148,53 @@ static const char *run_fault(const struct dv_disk_run *run, uint64_t offset, uin
 static enum dv_status check_runs(const struct dv_image_reader *r, uint64_t *data_end)
 {
     const struct dv_disk_footer *f = &r->footer;
-    uint64_t offset = DV_DISK_PAGE, address = 0, data_bytes = 0;
+    uint64_t end = DV_DISK_PAGE, address = 0, data_bytes = 0;
     for (uint64_t i = 0; i < f->run_count; i++) {
         const struct dv_disk_run *run = &r->runs[i];
-        const char *fault = run_fault(run, offset, address);
+        const char *fault = run_fault(run, end, address);
         if (fault)
             return damaged(r, fault);
-        if (run->codec != DV_CODEC_NONE)
+        if (run->codec >= DV_CODEC_COUNT)
             return dv_fail(MODULE, DV_ERR_UNSUPPORTED,
                            "%s is packed in a way (%u) that this DejaVu does not know", r->path,
                            run->codec);
-        offset += run->stored;
+        end = run->offset + run->stored;
         address = run->address + run->length;
         data_bytes += run->length;
-        if (offset > f->runs_offset)
+        if (end > f->runs_offset)
             return damaged(r, "a block is out of bounds");
     }
     if (data_bytes != f->data_bytes)
         return damaged(r, "its blocks do not add up");
-    *data_end = offset;
+    *data_end = end;
+    return DV_OK;
+}
+
+/* Spans ascend, and keep clear of the runs. */
+static enum dv_status check_spans(const struct dv_image_reader *r)
+{
+    const struct dv_disk_footer *f = &r->footer;
+    uint64_t address = 0, bytes = 0, run = 0;
+    for (uint64_t i = 0; i < f->span_count; i++) {
+        const struct dv_disk_span *s = &r->spans[i];
+        if (s->length == 0 || s->length % DV_DISK_PAGE || s->address % DV_DISK_PAGE ||
+            s->address < address || s->address > UINT64_MAX - s->length)
+            return damaged(r, "a span of inherited pages is out of order");
+        address = s->address + s->length;
+        bytes += s->length;
+        while (run < f->run_count && r->runs[run].address + r->runs[run].length <= s->address)
+            run++;
+        if (run < f->run_count && r->runs[run].address < address)
+            return damaged(r, "pages are both stored and inherited");
+    }
+    if (bytes != f->inherited_bytes)
+        return damaged(r, "its inherited pages do not add up");
+    const struct dv_disk_header *h = &r->header;
+    static const uint8_t none[sizeof h->parent_digest];
+    if (f->span_count ? h->parent_epoch == 0 || h->parent_epoch >= h->epoch
+                      : h->parent_epoch || memcmp(h->parent_digest, none, sizeof none) != 0)
+        return damaged(r, f->span_count ? "it inherits from no earlier epoch"
+                                        : "it names a parent that it inherits nothing from");
     return DV_OK;
 }
 
@@ -181,44 +221,42 @@ static enum dv_status read_sections(struct dv_image_reader *r, uint64_t offset)
     return DV_OK;
 }
 
+static enum dv_status read_table(const struct dv_image_reader *r, uint64_t bytes, uint64_t offset,
+                                 uint64_t checksum, const char *what, void **table)
+{
+    enum dv_status status = read_new(r, bytes, offset, what, table);
+    if (!status && dv_checksum64(*table, bytes) != checksum)
+        return dv_fail(MODULE, DV_ERR_DAMAGED, "%s is damaged: the checksum of its %s is wrong",
+                       r->path, what);
+    return status;
+}
+
 static enum dv_status read_tables(struct dv_image_reader *r)
 {
     const struct dv_disk_footer *f = &r->footer;
-    uint64_t table_bytes = f->run_count * sizeof *r->runs, data_end = 0;
+    uint64_t runs_bytes = f->run_count * sizeof *r->runs, data_end = 0;
+    uint64_t spans_bytes = f->span_count * sizeof *r->spans;
     void *table = NULL;
-    enum dv_status status = read_new(r, table_bytes, f->runs_offset, "run table", &table);
+    enum dv_status status =
+        read_table(r, runs_bytes, f->runs_offset, f->runs_checksum, "run table", &table);
+    r->runs = table;
+    table = NULL;
+    if (!status)
+        status = read_table(r, spans_bytes, f->runs_offset + runs_bytes, f->spans_checksum,
+                            "table of spans", &table);
+    r->spans = table;
     if (status)
         return status;
-    r->runs = table;
-    if (dv_checksum64(r->runs, table_bytes) != f->runs_checksum)
-        return damaged(r, "the run table's checksum is wrong");
     uint8_t digest[16];
-    dv_disk_digest(&r->header, r->runs, f->run_count, f, digest);
+    dv_disk_digest(&r->header, r->runs, f->run_count, r->spans, f->span_count, f, digest);
     if (memcmp(digest, f->digest, sizeof digest) != 0)
         return damaged(r, "header, tables and footer do not belong together");
     status = check_runs(r, &data_end);
     if (!status)
+        status = check_spans(r);
+    if (!status)
         status = read_sections(r, data_end);
     return status;
-}
-
-static enum dv_status join_runs(struct dv_image_reader *r)
-{
-    size_t count = 0;
-    for (uint64_t i = 0; i < r->footer.run_count; i++)
-        count += i == 0 || r->runs[i].address != r->runs[i - 1].address + r->runs[i - 1].length;
-    r->ranges = calloc(count ? count : 1, sizeof *r->ranges);
-    if (!r->ranges)
-        return dv_fail(MODULE, DV_ERR_NO_MEMORY, "cannot read %s: out of memory", r->path);
-    for (uint64_t i = 0; i < r->footer.run_count; i++) {
-        const struct dv_disk_run *run = &r->runs[i];
-        struct dv_image_range *last = r->range_count ? &r->ranges[r->range_count - 1] : NULL;
-        if (last && last->address + last->length == run->address)
-            last->length += run->length;
-        else
-            r->ranges[r->range_count++] = (struct dv_image_range){run->address, run->length};
-    }
-    return DV_OK;
 }
 
 static void fill_identity(struct dv_image_reader *r)
@@ -239,8 +277,11 @@ static void fill_identity(struct dv_image_reader *r)
     const struct dv_disk_footer *f = &r->footer;
     r->stats = (struct dv_image_stats){.examined_bytes = f->examined_bytes,
                                        .zero_bytes = f->zero_bytes,
+                                       .same_bytes = f->same_bytes,
                                        .data_bytes = f->data_bytes,
-                                       .file_bytes = f->file_bytes};
+                                       .inherited_bytes = f->inherited_bytes,
+                                       .file_bytes = f->file_bytes,
+                                       .parent_epoch = h->parent_epoch};
     memcpy(r->stats.digest, f->digest, sizeof r->stats.digest);
 }
 
@@ -258,8 +299,6 @@ static enum dv_status read_all_tables(struct dv_image_reader *r)
         status = check_footer(r, size);
     if (!status)
         status = read_tables(r);
-    if (!status)
-        status = join_runs(r);
     return status;
 }
 
@@ -276,7 +315,7 @@ enum dv_status dv_image_reader_open(const char *path, struct dv_image_reader **r
         int error = errno;
         status = error == ELOOP ? damaged(r, "it is a symbolic link")
                                 : dv_fail(MODULE, dv_status_from_errno(error),
-                                          "cannot open image %s: %s", path, strerror(error));
+                                          "cannot open image %s: %s", path, dv_errno_text(error));
         goto out_close;
     }
     status = read_all_tables(r);
@@ -313,14 +352,10 @@ enum dv_status dv_image_reader_section(const struct dv_image_reader *r, enum dv_
     return dv_fail_quietly(DV_ERR_NOT_FOUND, "%s has no section %d", r->path, (int)kind);
 }
 
-int dv_image_reader_run(const struct dv_image_reader *r, size_t index, uint64_t *address,
-                        uint64_t *length)
+const uint8_t *dv_image_reader_origin(const struct dv_image_reader *r)
 {
-    if (index >= r->range_count)
-        return 0;
-    *address = r->ranges[index].address;
-    *length = r->ranges[index].length;
-    return 1;
+    static const uint8_t none[sizeof r->header.origin_digest];
+    return memcmp(r->header.origin_digest, none, sizeof none) != 0 ? r->header.origin_digest : NULL;
 }
 
 void dv_image_reader_close(struct dv_image_reader *r)
@@ -331,7 +366,7 @@ void dv_image_reader_close(struct dv_image_reader *r)
         close(r->fd);
     for (uint32_t i = 0; i < DV_DISK_MAX_SECTIONS; i++)
         free(r->sections[i]);
-    free(r->ranges);
+    free(r->spans);
     free(r->runs);
     free(r);
 }

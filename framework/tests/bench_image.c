@@ -84,14 +84,20 @@ static void record(enum measure m, uint64_t from_ns)
     bench.seconds[m][bench.repetition] = (double)(dv_now_ns() - from_ns) * 1e-9;
 }
 
-/* Write an image named `name`, over `old` if given; the stall is open to finish. */
+/* Write an image named `name`, over `old` if given; the stall is new to finish. */
 static void write_image(const char *name, const char *old, enum measure stall, int commit_measure)
 {
     struct dv_image_identity id = {
         .epoch = 1, .size = 1, .page_bytes = 4096, .strategy = "full+coordinated"};
+    struct dv_image_spec spec = {.directory = bench.directory,
+                                 .name = name,
+                                 .recycle = old,
+                                 .identity = &id,
+                                 .most_pages = bench.bytes / 4096};
     struct dv_image_writer *w;
     uint64_t start = dv_now_ns();
-    must(dv_image_writer_open(bench.directory, name, old, &id, &w), "open");
+    must(dv_image_writer_new(&spec, &w), "new");
+    must(dv_image_writer_begin(w), "begin");
     must(dv_image_write_pages(w, 1ull << 40, bench.bytes, bench.source), "write");
     must(dv_image_writer_finish(w, NULL), "finish");
     record(stall, start);
@@ -101,15 +107,24 @@ static void write_image(const char *name, const char *old, enum measure stall, i
         record((enum measure)commit_measure, start);
 }
 
+static enum dv_status locate(void *arg, uint64_t epoch, uint32_t rank, char *path,
+                             size_t path_bytes)
+{
+    (void)epoch;
+    (void)rank;
+    snprintf(path, path_bytes, "%s", (const char *)arg);
+    return DV_OK;
+}
+
 static void load_image(const char *path, void *destination, unsigned threads, enum measure m)
 {
-    struct dv_image_reader *r;
+    struct dv_image_chain *c;
     uint64_t start = dv_now_ns();
-    must(dv_image_reader_open(path, &r), "open");
-    must(dv_image_reader_load(r, 1ull << 40, (1ull << 40) + bench.bytes, destination, threads),
+    must(dv_image_chain_open(locate, (void *)(uintptr_t)path, 1, 0, &c), "open");
+    must(dv_image_chain_load(c, 1ull << 40, (1ull << 40) + bench.bytes, destination, threads),
          "load");
     record(m, start);
-    dv_image_reader_close(r);
+    dv_image_chain_close(c);
     if (memcmp(destination, bench.source, bench.bytes) != 0)
         must(DV_ERR_INTERNAL, "the memory loaded differs");
 }

@@ -35,6 +35,8 @@ enum dv_region_flags {
     DV_REGION_HEAP = 1u << 5,   /* the break */
     DV_REGION_STACK = 1u << 6, /* holds the main thread's stack: pages below `live_from` are dead */
     DV_REGION_GROWSDOWN = 1u << 7,
+    DV_REGION_LAZY = 1u << 8, /* anonymous memory that is mapped from the image it was restored from: all its pages hold
+                                 information; those that were not written since are as in that image */
 };
 
 /* One mapping of the upper half. */

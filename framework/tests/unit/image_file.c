@@ -81,6 +81,9 @@ static void everything_is_told(void **state)
     assert_int_equal(length, 3);
     assert_int_equal(dv_image_reader_section(r, DV_SECTION_SIGNALS, &bytes, &length),
                      DV_ERR_NOT_FOUND);
+    dv_image_reader_close(r);
+    struct dv_image_chain *c;
+    assert_int_equal(open_alone(check_path(state, "i"), &c), DV_OK);
     /* Runs are the maximal stretches of pages that are not zero. */
     size_t index = 0, page = 0;
     while (page < 100) {
@@ -89,16 +92,16 @@ static void everything_is_told(void **state)
             page++;
         if (page > start) {
             uint64_t address, run_bytes;
-            assert_true(dv_image_reader_run(r, index++, &address, &run_bytes));
+            assert_true(dv_image_chain_run(c, index++, &address, &run_bytes));
             assert_true(address == BASE + start * PAGE && run_bytes == (page - start) * PAGE);
         }
         while (page < 100 && dv_page_is_zero(memory + page * PAGE))
             page++;
     }
     uint64_t address, run_bytes;
-    assert_false(dv_image_reader_run(r, index, &address, &run_bytes));
-    assert_int_equal(dv_image_reader_verify(r), DV_OK);
-    dv_image_reader_close(r);
+    assert_false(dv_image_chain_run(c, index, &address, &run_bytes));
+    assert_int_equal(dv_image_chain_verify(c), DV_OK);
+    dv_image_chain_close(c);
     free(memory);
 }
 
@@ -119,11 +122,11 @@ static void parts_are_loaded(void **state)
 {
     const size_t pages = 700;
     uint64_t seed = 99;
-    struct dv_image_reader *r;
+    struct dv_image_chain *r;
     char *memory = test_pages(pages, 50, 6), *loaded = malloc(pages * PAGE),
          *expected = malloc(pages * PAGE);
     assert_int_equal(write_test_image(*state, "i", NULL, memory, pages, NULL), DV_OK);
-    assert_int_equal(dv_image_reader_open(check_path(state, "i"), &r), DV_OK);
+    assert_int_equal(open_alone(check_path(state, "i"), &r), DV_OK);
     for (int i = 0; i < 300; i++) {
         size_t from = next_random(&seed) % pages, count = next_random(&seed) % (pages - from + 1);
         /* What is not stored stays as it was. */
@@ -132,16 +135,16 @@ static void parts_are_loaded(void **state)
         for (size_t p = from; p < from + count; p++)
             if (!dv_page_is_zero(memory + p * PAGE))
                 memcpy(expected + p * PAGE, memory + p * PAGE, PAGE);
-        assert_int_equal(dv_image_reader_load(r, BASE + from * PAGE, BASE + (from + count) * PAGE,
-                                              loaded + from * PAGE, 1 + (unsigned)i % 3),
+        assert_int_equal(dv_image_chain_load(r, BASE + from * PAGE, BASE + (from + count) * PAGE,
+                                             loaded + from * PAGE, 1 + (unsigned)i % 3),
                          DV_OK);
         assert_memory_equal(loaded, expected, pages * PAGE);
     }
     /* Outside of everything stored; backwards. */
-    assert_int_equal(dv_image_reader_load(r, 0, BASE, NULL, 1), DV_OK);
-    assert_int_equal(dv_image_reader_load(r, BASE + pages * PAGE, UINT64_MAX, NULL, 2), DV_OK);
-    assert_int_equal(dv_image_reader_load(r, BASE + PAGE, BASE, loaded, 1), DV_ERR_INTERNAL);
-    dv_image_reader_close(r);
+    assert_int_equal(dv_image_chain_load(r, 0, BASE, NULL, 1), DV_OK);
+    assert_int_equal(dv_image_chain_load(r, BASE + pages * PAGE, UINT64_MAX, NULL, 2), DV_OK);
+    assert_int_equal(dv_image_chain_load(r, BASE + PAGE, BASE, loaded, 1), DV_ERR_INTERNAL);
+    dv_image_chain_close(r);
     free(memory);
     free(loaded);
     free(expected);
@@ -151,22 +154,22 @@ static void many_ranges(void **state)
 {
     struct dv_image_identity id = test_identity();
     struct dv_image_writer *w;
-    struct dv_image_reader *r;
+    struct dv_image_chain *r;
     char *memory = test_pages(1, 0, 3), loaded[3 * DV_DISK_PAGE];
-    assert_int_equal(dv_image_writer_open(*state, "i", NULL, &id, &w), DV_OK);
+    assert_int_equal(begin_image(*state, "i", NULL, &id, &w), DV_OK);
     for (uint64_t i = 0; i < 10000; i++)
         assert_int_equal(dv_image_write_pages(w, BASE + 2 * i * PAGE, PAGE, memory), DV_OK);
     assert_int_equal(dv_image_writer_finish(w, NULL), DV_OK);
     assert_int_equal(dv_image_writer_commit(w), DV_OK);
-    assert_int_equal(dv_image_reader_open(check_path(state, "i"), &r), DV_OK);
+    assert_int_equal(open_alone(check_path(state, "i"), &r), DV_OK);
     uint64_t address, length;
-    assert_true(dv_image_reader_run(r, 9999, &address, &length));
+    assert_true(dv_image_chain_run(r, 9999, &address, &length));
     assert_true(address == BASE + 2 * 9999 * PAGE && length == PAGE);
     memset(loaded, 0, sizeof loaded);
-    assert_int_equal(dv_image_reader_load(r, address - PAGE, address + 2 * PAGE, loaded, 1), DV_OK);
+    assert_int_equal(dv_image_chain_load(r, address - PAGE, address + 2 * PAGE, loaded, 1), DV_OK);
     assert_memory_equal(loaded + PAGE, memory, PAGE);
     assert_true(dv_page_is_zero(loaded) && dv_page_is_zero(loaded + 2 * PAGE));
-    dv_image_reader_close(r);
+    dv_image_chain_close(r);
     free(memory);
 }
 
@@ -264,13 +267,13 @@ static void one_writer_at_a_time(void **state)
     struct dv_image_identity id = test_identity();
     struct dv_image_writer *first, *second;
     assert_int_equal(dv_write_file_durably(*state, "i.tmp", "left by a kill", 14, 0600), DV_OK);
-    assert_int_equal(dv_image_writer_open(*state, "i", NULL, &id, &first), DV_OK);
-    assert_int_equal(dv_image_writer_open(*state, "i", NULL, &id, &second), DV_ERR_BUSY);
+    assert_int_equal(begin_image(*state, "i", NULL, &id, &first), DV_OK);
+    assert_int_equal(begin_image(*state, "i", NULL, &id, &second), DV_ERR_BUSY);
     assert_int_equal(dv_image_writer_finish(first, NULL), DV_OK);
     assert_int_equal(access(check_path(state, "i"), F_OK), -1);
     assert_int_equal(dv_image_writer_commit(first), DV_OK);
     assert_int_equal(access(check_path(state, "i"), F_OK), 0);
-    assert_int_equal(dv_image_writer_open(*state, "i", NULL, &id, &second), DV_OK);
+    assert_int_equal(begin_image(*state, "i", NULL, &id, &second), DV_OK);
     dv_image_writer_abort(second);
     assert_int_equal(names_in(*state), 1);
 }
@@ -282,7 +285,7 @@ static void abort_leaves_nothing(void **state)
     dv_image_writer_abort(NULL);
     for (int stage = 0; stage < 4; stage++) {
         struct dv_image_writer *w;
-        assert_int_equal(dv_image_writer_open(*state, "i", NULL, &id, &w), DV_OK);
+        assert_int_equal(begin_image(*state, "i", NULL, &id, &w), DV_OK);
         if (stage > 0)
             assert_int_equal(dv_image_write_pages(w, BASE, 100 * PAGE, memory), DV_OK);
         if (stage > 1)
@@ -335,7 +338,7 @@ static void misuse_is_refused(void **state)
     char *memory = test_pages(2, 0, 1);
     for (int i = 0; i < MISUSES; i++) {
         struct dv_image_writer *w;
-        assert_int_equal(dv_image_writer_open(*state, "i", NULL, &id, &w), DV_OK);
+        assert_int_equal(begin_image(*state, "i", NULL, &id, &w), DV_OK);
         assert_int_equal(do_misuse(w, (enum misuse)i, memory), DV_ERR_INTERNAL);
         /* And it sticks: a writer that failed never commits. */
         if (i != EARLY_COMMIT)
@@ -344,11 +347,10 @@ static void misuse_is_refused(void **state)
         assert_int_equal(names_in(*state), 0);
     }
     struct dv_image_writer *w;
-    assert_int_equal(dv_image_writer_open(*state, "a/b", NULL, &id, &w), DV_ERR_USAGE);
-    assert_int_equal(dv_image_writer_open(check_path(state, "none"), "i", NULL, &id, &w),
-                     DV_ERR_NOT_FOUND);
+    assert_int_equal(begin_image(*state, "a/b", NULL, &id, &w), DV_ERR_USAGE);
+    assert_int_equal(begin_image(check_path(state, "none"), "i", NULL, &id, &w), DV_ERR_NOT_FOUND);
     memset(id.program, 'x', sizeof id.program);
-    assert_int_equal(dv_image_writer_open(*state, "i", NULL, &id, &w), DV_ERR_INTERNAL);
+    assert_int_equal(begin_image(*state, "i", NULL, &id, &w), DV_ERR_INTERNAL);
     free(memory);
 }
 

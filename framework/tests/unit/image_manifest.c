@@ -23,8 +23,10 @@ static void write_rank(const char *directory, uint64_t epoch, uint64_t parent, u
     id.rank = rank;
     id.size = RANKS;
     snprintf(name, sizeof name, "rank-%u.dvi", rank);
-    assert_int_equal(dv_image_writer_open(directory, name, NULL, &id, &w), DV_OK);
+    assert_int_equal(begin_image(directory, name, NULL, &id, &w), DV_OK);
     assert_int_equal(dv_image_write_pages(w, BASE, PAGES * PAGE, memory), DV_OK);
+    if (parent)
+        assert_int_equal(dv_image_write_inherited(w, BASE + PAGES * PAGE, PAGE), DV_OK);
     assert_int_equal(dv_image_writer_finish(w, &stats), DV_OK);
     assert_int_equal(dv_image_writer_commit(w), DV_OK);
     *result =
