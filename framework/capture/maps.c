@@ -208,8 +208,7 @@ static int is_one(const struct dv_region *a, const struct dv_region *b)
     uint64_t until;
     return a->end == b->start && dv_protect_hides(b->start - 1, &until) && until > b->start &&
            a->flags == b->flags && a->inode == b->inode && a->device == b->device &&
-           (!(a->flags & DV_REGION_FILE) ||
-            a->file_offset + (a->end - a->start) == b->file_offset);
+           (!(a->flags & DV_REGION_FILE) || a->file_offset + (a->end - a->start) == b->file_offset);
 }
 
 /* Show memory that a tracker protects as the application knows it: writable, and in one piece. */

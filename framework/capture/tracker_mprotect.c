@@ -39,7 +39,7 @@ struct range {
     uint64_t origin; /* where block 0 begins: a multiple of the block size */
     struct notes *notes;
     int protection; /* the application's */
-    int armed;      /* 0: all of it is open, and dirty; always 1 if the application cannot write to it anyway */
+    int armed; /* 0: all of it is open, and dirty; always 1 if the application cannot write to it anyway */
     int64_t splits; /* mappings that its open blocks add */
 };
 
@@ -178,7 +178,8 @@ static void release(struct range *r)
 {
     protect.splits -= r->splits;
     if (r->notes)
-        r->notes->users--; /* freed when the main thread arms next: this may be the placement thread */
+        r->notes
+            ->users--; /* freed when the main thread arms next: this may be the placement thread */
 }
 
 static void remove_at(size_t at)
@@ -344,8 +345,8 @@ static enum dv_status track_all(const struct dv_maps *maps, uint64_t start, uint
         start = to;
     }
     if (status == DV_OK && start < end)
-        status = dv_fail_quietly(DV_ERR_UNSUPPORTED, "%#llx is not mapped",
-                                 (unsigned long long)start);
+        status =
+            dv_fail_quietly(DV_ERR_UNSUPPORTED, "%#llx is not mapped", (unsigned long long)start);
     return status;
 }
 
@@ -449,19 +450,17 @@ static enum dv_status protect_collect(struct dv_tracker *t, uint64_t start, uint
     uint64_t mask;
     enum dv_status status = DV_OK;
     block_signals(&mask);
-    if (!is_tracked(start, end)) {
+    int ready = host_ready(&mask); /* may forget some */
+    if (!is_tracked(start, end))
         status = dv_fail_quietly(DV_ERR_NOT_FOUND, "not all of it is tracked");
-    } else {
-        int ready = host_ready(&mask);
-        for (size_t i = find(start); status == DV_OK && i < protect.count; i++) {
-            struct range *r = &protect.ranges[i];
-            if (r->start >= end)
-                break;
-            status = collect_range(r, ready, r->start > start ? r->start : start,
-                                   r->end < end ? r->end : end, each, arg);
-        }
-        protect.host->reopen();
+    for (size_t i = find(start); status == DV_OK && i < protect.count; i++) {
+        struct range *r = &protect.ranges[i];
+        if (r->start >= end)
+            break;
+        status = collect_range(r, ready, r->start > start ? r->start : start,
+                               r->end < end ? r->end : end, each, arg);
     }
+    protect.host->reopen();
     unblock_signals(&mask);
     return status;
 }
@@ -505,13 +504,15 @@ static int64_t mappings_max(void)
 static enum dv_status protect_open(struct dv_tracker **tracker)
 {
     if (!protect.host)
-        return dv_fail_quietly(DV_ERR_UNSUPPORTED,
-                               "system calls that write to protected memory can only be made safe by a filter that is "
-                               "installed at the start: ask for it with tracker=mprotect");
+        return dv_fail_quietly(
+            DV_ERR_UNSUPPORTED,
+            "system calls that write to protected memory can only be made safe by a filter that is "
+            "installed at the start: ask for it with tracker=mprotect");
     if (protect.opened)
         return dv_fail_quietly(DV_ERR_BUSY, "there is one table of protected memory per process");
     protect.opened = 1;
-    protect.splits_max = mappings_max() / 4; /* the rest is for the application and the lower half */
+    protect.splits_max =
+        mappings_max() / 4; /* the rest is for the application and the lower half */
     *tracker = (struct dv_tracker *)&protect;
     return DV_OK;
 }
@@ -559,11 +560,12 @@ static enum dv_status try_out(volatile char *memory, struct dv_tracker_cost *cos
     uint64_t t3 = dv_now_ns();
     if (status == DV_OK)
         status = collect_range(r, 1, region.start, region.end, count_pages, &again);
-    if (status == DV_OK && (again != 0 || pages < TEST_PAGES / 2 - 2 || pages > TEST_PAGES / 2 + slack))
-        status = dv_fail_quietly(DV_ERR_UNSUPPORTED,
-                                 "%u pages of the test were written, but %llu reported, and %llu again",
-                                 TEST_PAGES / 2, (unsigned long long)pages,
-                                 (unsigned long long)again);
+    if (status == DV_OK &&
+        (again != 0 || pages < TEST_PAGES / 2 - 2 || pages > TEST_PAGES / 2 + slack))
+        status =
+            dv_fail_quietly(DV_ERR_UNSUPPORTED,
+                            "%u pages of the test were written, but %llu reported, and %llu again",
+                            TEST_PAGES / 2, (unsigned long long)pages, (unsigned long long)again);
     cost->arm_ns = (double)(t1 - t0) / TEST_PAGES;
     cost->written_ns = (double)(t2 - t1) / (TEST_PAGES / 2 / 3);
     cost->scan_ns = (double)(t3 - t2) / TEST_PAGES;
@@ -578,7 +580,8 @@ static enum dv_status test_memory(struct dv_tracker_cost *cost)
     char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return dv_fail_quietly(DV_ERR_NO_MEMORY, "no memory for the test");
-    struct sigaction action = {.sa_sigaction = test_fault, .sa_flags = SA_SIGINFO | SA_NODEFER}, old;
+    struct sigaction action = {.sa_sigaction = test_fault, .sa_flags = SA_SIGINFO | SA_NODEFER},
+                     old;
     memset(memory, 1, bytes);
     sigaction(SIGSEGV, &action, &old);
     enum dv_status status = try_out(memory, cost);

@@ -162,12 +162,14 @@ struct dv_gate {
     /* Tracking by page protection (rank/guard.h). The functions are the lower half's, async-signal-safe, and may be
      * called under either thread pointer. */
     struct {
-        volatile uint32_t on;  /* memory may be protected now */
-        uint32_t parked;       /* the main thread is at a safe point inside the parking signal's handler, */
-        uint64_t parked_mask;  /* and goes back to code that runs with this signal mask */
+        volatile uint32_t on; /* memory may be protected now */
+        uint32_t
+            parked; /* the main thread is at a safe point inside the parking signal's handler, */
+        uint64_t parked_mask;           /* and goes back to code that runs with this signal mask */
         int (*fault)(uint64_t address); /* a write faulted; 0: not because of the tracker */
         void (*leave)(void);            /* open everything, and track nothing until the next stop */
-        void (*open)(uint64_t start, uint64_t end); /* about to be written by the kernel or from outside */
+        void (*open)(uint64_t start,
+                     uint64_t end); /* about to be written by the kernel or from outside */
     } guard;
 };
 
@@ -180,7 +182,8 @@ struct dv_gate {
 
 _Static_assert(offsetof(struct dv_gate, context) == DV_GATE_CONTEXT_OFFSET,
                "assembly knows this offset");
-_Static_assert(sizeof(struct dv_gate) <= DV_GUARD_STACK - DV_GATE_BASE, "the gate page is too small");
+_Static_assert(sizeof(struct dv_gate) <= DV_GUARD_STACK - DV_GATE_BASE,
+               "the gate page is too small");
 
 static inline uint64_t dv_fs_get(void)
 {

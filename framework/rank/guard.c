@@ -95,6 +95,7 @@ static const char *prepare_stack(void)
     }
     guard.stack_start = (uint64_t)stack.ss_sp;
     guard.stack_end = guard.stack_start + stack.ss_size;
+    dv_protect_forget(guard.stack_start, guard.stack_end);
     return stack.ss_size < STACK_BYTES_MIN || (stack.ss_flags & ~SS_ONSTACK) != 0
                ? "the application's signal stack is smaller than 64 KiB, or disarms itself"
                : NULL;
@@ -163,22 +164,114 @@ void dv_guard_start(void)
 /* Calls that write no memory of the caller and change no mapping. (Those that placement.c's filter allows or answers for
  * the upper half go through it afterwards.) */
 static const short passive[] = {
-    SYS_write, SYS_close, SYS_lseek, SYS_pwrite64, SYS_writev, SYS_pwritev, SYS_access, SYS_sched_yield, SYS_msync, SYS_dup,
-    SYS_dup2, SYS_dup3, SYS_pause, SYS_getpid, SYS_alarm, SYS_socket, SYS_connect, SYS_sendto, SYS_sendmsg, SYS_shutdown,
-    SYS_bind, SYS_listen, SYS_setsockopt, SYS_execve, SYS_execveat, SYS_exit, SYS_exit_group, SYS_kill, SYS_flock, SYS_fsync,
-    SYS_fdatasync, SYS_sync, SYS_syncfs, SYS_truncate, SYS_ftruncate, SYS_chdir, SYS_fchdir, SYS_rename, SYS_renameat,
-    SYS_renameat2, SYS_mkdir, SYS_mkdirat, SYS_rmdir, SYS_open, SYS_openat, SYS_creat, SYS_link, SYS_linkat, SYS_unlink,
-    SYS_unlinkat, SYS_symlink, SYS_symlinkat, SYS_chmod, SYS_fchmod, SYS_fchmodat, SYS_chown, SYS_fchown, SYS_lchown,
-    SYS_fchownat, SYS_umask, SYS_getuid, SYS_getgid, SYS_geteuid, SYS_getegid, SYS_setpgid, SYS_getppid, SYS_getpgrp,
-    SYS_getpgid, SYS_setsid, SYS_getsid, SYS_setpriority, SYS_getpriority, SYS_mlock, SYS_munlock, SYS_gettid, SYS_tkill,
-    SYS_tgkill, SYS_fadvise64, SYS_fallocate, SYS_faccessat, 439 /* faccessat2 */, SYS_utimensat, SYS_epoll_create,
-    SYS_epoll_create1, SYS_epoll_ctl, SYS_eventfd, SYS_eventfd2, SYS_timerfd_create, SYS_inotify_init1,
-    SYS_inotify_add_watch, SYS_inotify_rm_watch, SYS_memfd_create, SYS_membarrier, SYS_restart_syscall, SYS_close_range,
-    SYS_set_robust_list, SYS_set_tid_address, SYS_setrlimit, SYS_sched_setaffinity, SYS_sched_getscheduler,
-    SYS_sched_setparam, SYS_sched_setscheduler, SYS_timer_delete, SYS_setuid, SYS_setgid,
+    SYS_write,
+    SYS_close,
+    SYS_lseek,
+    SYS_pwrite64,
+    SYS_writev,
+    SYS_pwritev,
+    SYS_access,
+    SYS_sched_yield,
+    SYS_msync,
+    SYS_dup,
+    SYS_dup2,
+    SYS_dup3,
+    SYS_pause,
+    SYS_getpid,
+    SYS_alarm,
+    SYS_socket,
+    SYS_connect,
+    SYS_sendto,
+    SYS_sendmsg,
+    SYS_shutdown,
+    SYS_bind,
+    SYS_listen,
+    SYS_setsockopt,
+    SYS_execve,
+    SYS_execveat,
+    SYS_exit,
+    SYS_exit_group,
+    SYS_kill,
+    SYS_flock,
+    SYS_fsync,
+    SYS_fdatasync,
+    SYS_sync,
+    SYS_syncfs,
+    SYS_truncate,
+    SYS_ftruncate,
+    SYS_chdir,
+    SYS_fchdir,
+    SYS_rename,
+    SYS_renameat,
+    SYS_renameat2,
+    SYS_mkdir,
+    SYS_mkdirat,
+    SYS_rmdir,
+    SYS_open,
+    SYS_openat,
+    SYS_creat,
+    SYS_link,
+    SYS_linkat,
+    SYS_unlink,
+    SYS_unlinkat,
+    SYS_symlink,
+    SYS_symlinkat,
+    SYS_chmod,
+    SYS_fchmod,
+    SYS_fchmodat,
+    SYS_chown,
+    SYS_fchown,
+    SYS_lchown,
+    SYS_fchownat,
+    SYS_umask,
+    SYS_getuid,
+    SYS_getgid,
+    SYS_geteuid,
+    SYS_getegid,
+    SYS_setpgid,
+    SYS_getppid,
+    SYS_getpgrp,
+    SYS_getpgid,
+    SYS_setsid,
+    SYS_getsid,
+    SYS_setpriority,
+    SYS_getpriority,
+    SYS_mlock,
+    SYS_munlock,
+    SYS_gettid,
+    SYS_tkill,
+    SYS_tgkill,
+    SYS_fadvise64,
+    SYS_fallocate,
+    SYS_faccessat,
+    439 /* faccessat2 */,
+    SYS_utimensat,
+    SYS_epoll_create,
+    SYS_epoll_create1,
+    SYS_epoll_ctl,
+    SYS_eventfd,
+    SYS_eventfd2,
+    SYS_timerfd_create,
+    SYS_inotify_init1,
+    SYS_inotify_add_watch,
+    SYS_inotify_rm_watch,
+    SYS_memfd_create,
+    SYS_membarrier,
+    SYS_restart_syscall,
+    SYS_close_range,
+    SYS_set_robust_list,
+    SYS_set_tid_address,
+    SYS_setrlimit,
+    SYS_sched_setaffinity,
+    SYS_sched_getscheduler,
+    SYS_sched_setparam,
+    SYS_sched_setscheduler,
+    SYS_timer_delete,
+    SYS_setuid,
+    SYS_setgid,
 };
-static const short passive_futex[] = {FUTEX_WAIT, FUTEX_WAKE, FUTEX_REQUEUE, FUTEX_CMP_REQUEUE,
-                                      FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET};
+static const short passive_futex[] = {FUTEX_WAIT,        FUTEX_WAKE,        FUTEX_REQUEUE,
+                                      FUTEX_CMP_REQUEUE, FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET};
 
 struct program {
     struct sock_filter *code;
@@ -191,9 +284,11 @@ static void emit(struct program *p, struct sock_filter instruction)
 }
 
 #define STATEMENT(code, k) ((struct sock_filter)BPF_STMT((code), (uint32_t)(k)))
-#define JUMP(op, k, yes, no) ((struct sock_filter)BPF_JUMP(BPF_JMP | (op) | BPF_K, (uint32_t)(k), (yes), (no)))
+#define JUMP(op, k, yes, no)                                                                       \
+    ((struct sock_filter)BPF_JUMP(BPF_JMP | (op) | BPF_K, (uint32_t)(k), (yes), (no)))
 #define LOAD(field) STATEMENT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define LOAD_HIGH(field) STATEMENT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field) + 4)
+#define LOAD_HIGH(field)                                                                           \
+    STATEMENT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field) + 4)
 
 /* Go on behind the filter if the accumulator equals `value`; the distance is filled in at the end. */
 static void pass_if_equal(struct program *p, uint32_t value)
@@ -215,7 +310,7 @@ size_t dv_guard_filter(struct sock_filter *out)
     /* futex: by its operation */
     size_t count = sizeof passive_futex / sizeof *passive_futex;
     emit(&p, LOAD(nr));
-    emit(&p, JUMP(BPF_JEQ, SYS_futex, 0, 2 + 2 * count));
+    emit(&p, JUMP(BPF_JEQ, SYS_futex, 0, (unsigned char)(2 + 2 * count)));
     emit(&p, LOAD(args[1]));
     emit(&p, STATEMENT(BPF_ALU | BPF_AND | BPF_K, FUTEX_CMD_MASK & 0xff));
     for (size_t i = 0; i < count; i++)
@@ -251,7 +346,7 @@ enum how {
     VECTOR,    /* a vector of n's argument many struct iovec */
 };
 struct output {
-    unsigned char pointer; /* which argument; */
+    unsigned char pointer;     /* which argument; */
     unsigned char how, n16, n; /* n16: in units of 16 bytes, for BYTES */
     unsigned short unit;
 };
@@ -260,10 +355,22 @@ struct shape {
     struct output outputs[4];
 };
 
-#define FIXED(pointer, bytes) {(pointer), BYTES, (unsigned char)(((bytes) + 15) / 16), 0, 0}
-#define COUNTED(pointer, n, unit) {(pointer), COUNT, 0, (n), (unit)}
-#define SIZED(pointer, n) {(pointer), LENGTH, 0, (n), 0}
-#define VECTORED(pointer, n) {(pointer), VECTOR, 0, (n), 0}
+#define FIXED(pointer, bytes)                                                                      \
+    {                                                                                              \
+        (pointer), BYTES, (unsigned char)(((bytes) + 15) / 16), 0, 0                               \
+    }
+#define COUNTED(pointer, n, unit)                                                                  \
+    {                                                                                              \
+        (pointer), COUNT, 0, (n), (unit)                                                           \
+    }
+#define SIZED(pointer, n)                                                                          \
+    {                                                                                              \
+        (pointer), LENGTH, 0, (n), 0                                                               \
+    }
+#define VECTORED(pointer, n)                                                                       \
+    {                                                                                              \
+        (pointer), VECTOR, 0, (n), 0                                                               \
+    }
 
 static const struct shape shapes[] = {
     {SYS_read, {COUNTED(1, 2, 1)}},
@@ -366,7 +473,8 @@ static void open_outputs(const struct shape *shape, const __u64 *args)
             open_bytes(args[o->pointer], 16u * o->n16);
             break;
         case COUNT:
-            open_bytes(args[o->pointer], args[o->n] > UINT64_MAX / o->unit ? UINT64_MAX : args[o->n] * o->unit);
+            open_bytes(args[o->pointer],
+                       args[o->n] > UINT64_MAX / o->unit ? UINT64_MAX : args[o->n] * o->unit);
             break;
         case LENGTH:
             open_sized(args[o->pointer], args[o->n]);
@@ -428,8 +536,9 @@ static void select_call(const struct seccomp_data *call)
 
 static int is_quiet_fcntl(int command)
 {
-    static const short quiet[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,   F_SETFD,  F_GETFL,       F_SETFL,
-                                  F_SETLK, F_SETLKW,        F_OFD_SETLK, F_OFD_SETLKW, F_GETPIPE_SZ, F_SETPIPE_SZ};
+    static const short quiet[] = {F_DUPFD,     F_DUPFD_CLOEXEC, F_GETFD,      F_SETFD,
+                                  F_GETFL,     F_SETFL,         F_SETLK,      F_SETLKW,
+                                  F_OFD_SETLK, F_OFD_SETLKW,    F_GETPIPE_SZ, F_SETPIPE_SZ};
     for (size_t i = 0; i < sizeof quiet / sizeof *quiet; i++)
         if (quiet[i] == command)
             return 1;
@@ -444,10 +553,11 @@ static void control(const struct seccomp_data *call)
         return;
     if (call->nr == SYS_fcntl && (what == F_GETLK || what == F_OFD_GETLK))
         open_bytes(args[2], sizeof(struct flock));
-    else if (call->nr == SYS_ioctl && (what == TCGETS || what == TIOCGWINSZ || what == FIONREAD || what == TIOCGPGRP))
+    else if (call->nr == SYS_ioctl &&
+             (what == TCGETS || what == TIOCGWINSZ || what == FIONREAD || what == TIOCGPGRP))
         open_bytes(args[2], 64);
-    else if (call->nr != SYS_ioctl ||
-             (what != FIONBIO && what != FIOCLEX && what != FIONCLEX && what != TCSETS && what != TCSETSW && what != TCSETSF))
+    else if (call->nr != SYS_ioctl || (what != FIONBIO && what != FIOCLEX && what != FIONCLEX &&
+                                       what != TCSETS && what != TCSETSW && what != TCSETSF))
         anything();
 }
 
@@ -562,7 +672,8 @@ static int special(const struct seccomp_data *call)
         return 1;
     case SYS_io_setup:
     case SYS_io_uring_setup:
-        guard.never = "the application has used asynchronous input and output (aio, io_uring), which writes behind our back";
+        guard.never = "the application has used asynchronous input and output (aio, io_uring), "
+                      "which writes behind our back";
         leave();
         return 1;
     default:

@@ -20,9 +20,9 @@
  * The placement thread makes system calls from the exempt page only, takes no lock, allocates
  * nothing. A forked child is told apart by its process id and left alone. Sources: seccomp(2),
  * seccomp_unotify(2). */
-#include "rank/guard.h"
 #include "rank/placement.h"
 
+#include "rank/guard.h"
 #include "rank/rank.h"
 #include "rank/raw.h"
 

@@ -79,8 +79,7 @@ void dv_gate_fill(void)
     dv_resident_deliver_address = dv_elf_symbol(DV_RESIDENT_BASE, "dv_resident_deliver");
     dv_resident_restorer_address = dv_elf_symbol(DV_RESIDENT_BASE, "dv_resident_restorer");
     dv_resident_fault_address = dv_elf_symbol(DV_RESIDENT_BASE, "dv_resident_fault");
-    dv_resident_park_guarded_address =
-        dv_elf_symbol(DV_RESIDENT_BASE, "dv_resident_park_guarded");
+    dv_resident_park_guarded_address = dv_elf_symbol(DV_RESIDENT_BASE, "dv_resident_park_guarded");
     dv_resident_deliver_guarded_address =
         dv_elf_symbol(DV_RESIDENT_BASE, "dv_resident_deliver_guarded");
     dv_guard_fill();
