@@ -35,6 +35,7 @@ struct dv_capture_job {
     int written;         /* DV_KEEP_STOP: pages and tables are in the file */
     char image_directory[4096], image_name[64], job_directory[4096]; /* for the oracle */
     uint32_t rank;
+    int inherits; /* there is a parent that pages may be inherited from */
     int oracle;
 };
 

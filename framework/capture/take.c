@@ -199,8 +199,7 @@ static enum dv_status select_pages(struct take *t)
         return status;
     dv_page_set_normalize(&job->pages);
     status = dv_page_set_clip(&job->pages, &job->list, job->data_end, job->strategy->ops->name);
-    if (status == DV_OK && t->request->identity->parent_epoch != 0 &&
-        !(job->strategy->ops->caps & DV_CAPTURE_COMPLETE))
+    if (status == DV_OK && job->inherits)
         status = list_inherited(job);
     return status;
 }
@@ -299,6 +298,8 @@ static struct dv_capture_job *new_job(const struct dv_capture_request *request)
     job->epoch = request->epoch;
     job->oracle = request->oracle;
     job->rank = request->identity->rank;
+    job->inherits = request->identity->parent_epoch != 0 &&
+                    !(request->strategy->ops->caps & DV_CAPTURE_COMPLETE);
     snprintf(job->image_directory, sizeof job->image_directory, "%s", request->directory);
     snprintf(job->image_name, sizeof job->image_name, "%s", request->name);
     snprintf(job->job_directory, sizeof job->job_directory, "%s", request->job ? request->job : "");

@@ -53,8 +53,9 @@ enum dv_status dv_job_result_new(struct dv_capture_job *job)
 
 static int filter(void *arg, uint64_t address, const void *bytes)
 {
-    struct dv_capture *strategy = arg;
-    return strategy->ops->changed(strategy, address, bytes);
+    const struct dv_capture_job *job = arg;
+    int changed = job->strategy->ops->changed(job->strategy, address, bytes);
+    return changed || !job->inherits;
 }
 
 static enum dv_status cannot_read(const struct dv_region *region, uint64_t address)
@@ -201,7 +202,7 @@ static enum dv_status write_all(struct dv_capture_job *job, int in_child,
 {
     struct pass pass = {.job = job, .in_child = in_child};
     if (job->strategy->ops->changed)
-        dv_image_writer_filter(job->writer, filter, job->strategy);
+        dv_image_writer_filter(job->writer, filter, job);
     enum dv_status status = dv_image_writer_begin(job->writer);
     if (status == DV_OK)
         status = write_both_sets(&pass);

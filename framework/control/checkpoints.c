@@ -46,11 +46,25 @@ static enum dv_status make_epoch_directory(struct dv_sup *s, uint64_t epoch, cha
     return status ? status : dv_make_directory_private(path);
 }
 
+/* What the next epoch may inherit from. Its manifest cannot be read: nothing, and the epoch will be complete. */
+static void find_parent(struct dv_sup *s, struct dv_manifest *parent)
+{
+    memset(parent, 0, sizeof *parent);
+    if (s->parent_epoch && dv_manifest_read(s->directory, s->parent_epoch, parent) != DV_OK)
+        memset(parent, 0, sizeof *parent);
+}
+
 static void send_stop(struct dv_sup *s, uint64_t epoch, const char *directory)
 {
+    struct dv_manifest parent;
+    find_parent(s, &parent);
     for (unsigned r = 0; r < s->size; r++) {
         struct dv_wire_stop stop = {.epoch = epoch};
         snprintf(stop.directory, sizeof stop.directory, "%s", directory);
+        if (r < parent.ranks) {
+            stop.parent_epoch = parent.epoch;
+            memcpy(stop.parent_digest, parent.rank[r].digest, sizeof stop.parent_digest);
+        }
         int n =
             snprintf(stop.recycle, sizeof stop.recycle, "%s/spare/rank-%u.dvi", s->directory, r);
         if (n < 0 || (size_t)n >= sizeof stop.recycle || access(stop.recycle, W_OK) != 0)
@@ -59,6 +73,7 @@ static void send_stop(struct dv_sup *s, uint64_t epoch, const char *directory)
             dv_conn_send(s->ranks[r].conn, DV_WIRE_STOP, r, &stop, sizeof stop, NULL, 0) != DV_OK)
             dv_debug("control", "cannot send STOP to rank %u", r);
     }
+    dv_manifest_free(&parent);
 }
 
 static void report_failure(struct dv_sup *s, const char *text, const char *reason)
@@ -157,6 +172,9 @@ static enum dv_status commit(void *arg, uint64_t epoch)
         const struct dv_wire_figures *f = &s->epoch.rank[r].figures;
         m.rank[r].file_bytes = f->file_bytes;
         m.rank[r].data_bytes = f->data_bytes;
+        m.rank[r].parent_epoch = f->parent_epoch;
+        if (f->parent_epoch)
+            m.parent_epoch = f->parent_epoch;
         memcpy(m.rank[r].digest, f->digest, sizeof m.rank[r].digest);
     }
     enum dv_status status = dv_manifest_write(s->directory, &m);
@@ -168,7 +186,7 @@ static void committed(void *arg, uint64_t epoch)
 {
     struct dv_sup *s = arg;
     uint64_t now = dv_now_ns(), bytes = 0;
-    s->committed_epoch = epoch;
+    s->committed_epoch = s->parent_epoch = epoch;
     s->last_refusal[0] = s->last_reason[0] = '\0';
     for (unsigned r = 0; r < s->size; r++) {
         bytes += s->epoch.rank[r].figures.file_bytes;

@@ -3,6 +3,7 @@
 
 #include "common/fail.h"
 #include "common/io.h"
+#include "common/keep.h"
 
 #include <dejavu/log.h>
 
@@ -75,11 +76,10 @@ void dv_events_log(struct dv_events *events, const char *event, const char *form
     events->fd = -1;
 }
 
-static const char *snapshot_name(uint64_t snapshot)
+static const char *snapshot_name(uint64_t kept)
 {
-    static const char *const names[] = {
-        [DV_SNAPSHOT_STOP] = "stop", [DV_SNAPSHOT_COPY] = "copy", [DV_SNAPSHOT_FORK] = "fork"};
-    return snapshot < sizeof names / sizeof names[0] ? names[snapshot] : "unknown";
+    const char *name = dv_keep_name((enum dv_keep)kept);
+    return name ? name : "unknown";
 }
 
 void dv_events_figures(struct dv_events *events, const char *event, unsigned rank,
@@ -107,6 +107,7 @@ void dv_events_figures(struct dv_events *events, const char *event, unsigned ran
         {"inherited_bytes", f->inherited_bytes},
         {"file_bytes", f->file_bytes},
         {"parent_epoch", f->parent_epoch},
+        {"oracle_pages", f->oracle_pages},
         {"drained_messages", f->drained_messages},
         {"drained_bytes", f->drained_bytes},
         {"split_ns", f->split_ns},
@@ -127,7 +128,7 @@ void dv_events_figures(struct dv_events *events, const char *event, unsigned ran
     for (size_t i = 0; i < sizeof f->digest; i++)
         snprintf(digest + 2 * i, 3, "%02x", f->digest[i]);
     dv_events_log(events, event, "epoch=%" PRIu64 " rank=%u%s snapshot=%s digest=%s", f->epoch,
-                  rank, text, snapshot_name(f->snapshot), digest);
+                  rank, text, snapshot_name(f->kept), digest);
 }
 
 void dv_events_decisions(struct dv_events *events, unsigned rank, const void *payload,

@@ -53,6 +53,7 @@ void dv_sup_start(struct dv_sup *s)
     reset(s);
     s->state = DV_SUP_LAUNCHING;
     s->launched_ns = dv_now_ns();
+    s->parent_epoch = s->restore_epoch;
     const struct dv_launch launch = {
         .job_directory = s->directory,
         .job = s->job,

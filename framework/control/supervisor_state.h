@@ -70,6 +70,7 @@ struct dv_sup {
     struct dv_epoch epoch;
     bool epoch_ready;
     uint64_t next_epoch, committed_epoch, restore_epoch; /* 0: none */
+    uint64_t parent_epoch; /* that the present processes were restored from or committed last; 0: none */
     uint64_t checkpoint_at_ns, proceed_ns, resume_ns;
     enum dv_cause cause;
     bool checkpoint_wanted; /* asked for while another was under way, or by a signal */

@@ -1,5 +1,6 @@
 /* JOB/events: every figure of a rank is on its line, and what a strategy decided is there line by line. */
 #include "check.h"
+#include "common/keep.h"
 #include "control/events.h"
 
 #include <inttypes.h>
@@ -34,7 +35,7 @@ static void every_figure_is_logged(void **state)
     for (size_t i = 0; i < words; i++)
         word[i] = 1000000 + i;
     memcpy(&f, word, sizeof f);
-    f.snapshot = DV_SNAPSHOT_FORK;
+    f.kept = DV_KEEP_FORK;
     struct dv_events *events = open_events(state);
     dv_events_figures(events, "rank", 3, &f);
     dv_events_close(events);
@@ -43,7 +44,7 @@ static void every_figure_is_logged(void **state)
         char wanted[32];
         snprintf(wanted, sizeof wanted, "=%" PRIu64 " ", word[i]);
         bool is_word =
-            i != digest && i != digest + 1 && i != offsetof(struct dv_wire_figures, snapshot) / 8;
+            i != digest && i != digest + 1 && i != offsetof(struct dv_wire_figures, kept) / 8;
         if (is_word && !strstr(text, wanted))
             fail_msg("the figure at byte %zu is not in: %s", i * sizeof *word, text);
     }
