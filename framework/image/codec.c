@@ -120,7 +120,8 @@ size_t dv_pack(struct dv_packer *p, enum dv_codec codec, const void *bytes, size
         int n = LZ4_compress_fast_extState(p->lz4, bytes, p->packed, (int)length, (int)most, 1);
         got = n > 0 ? (size_t)n : 0;
     }
-    *packed = p->packed;
+    if (got)
+        *packed = p->packed;
     return got;
 }
 

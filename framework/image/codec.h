@@ -13,7 +13,7 @@ struct dv_unpacker;
 /* For `codec`, or for all of them (DV_CODEC_AUTO). DV_ERR_NO_MEMORY, not reported. */
 enum dv_status dv_packer_new(enum dv_codec codec, struct dv_packer **packer) DV_CHECKED;
 /* Packs `length` bytes (whole pages). Returns how many bytes `*packed` has, which are valid until the next call; 0: it does
- * not shrink by a sixteenth at least. */
+ * not shrink by a sixteenth at least, and `*packed` stays what it was. */
 size_t dv_pack(struct dv_packer *packer, enum dv_codec codec, const void *bytes, size_t length,
                const void **packed);
 void dv_packer_free(struct dv_packer *packer);

@@ -9,7 +9,11 @@ unit-common-option_SRCS := framework/tests/unit/common_option.c
 unit-common-option_LIBS := dvcommon -lcmocka
 unit-common-io_SRCS := framework/tests/unit/common_io.c
 unit-common-io_LIBS := dvcommon -lcmocka -pthread
-UNIT_TESTS += unit-image-file unit-image-damage
+UNIT_TESTS += unit-image-file unit-image-damage unit-image-chain unit-image-codec
+unit-image-chain_SRCS := framework/tests/unit/image_chain.c
+unit-image-chain_LIBS := dvimage dvcommon -llz4 -lzstd -lcmocka -pthread
+unit-image-codec_SRCS := framework/tests/unit/image_codec.c
+unit-image-codec_LIBS := dvimage dvcommon -llz4 -lzstd -lcmocka -pthread
 unit-image-file_SRCS := framework/tests/unit/image_file.c
 unit-image-file_LIBS := dvimage dvcommon -llz4 -lzstd -lcmocka -pthread
 unit-image-damage_SRCS := framework/tests/unit/image_damage.c
@@ -20,7 +24,12 @@ unit-image-prepare_LIBS := dvimage dvcommon -llz4 -lzstd -lcmocka -pthread
 unit-image-failure_SRCS := framework/tests/unit/image_failure.c
 unit-image-failure_LIBS := dvimage dvcommon -llz4 -lzstd -lcmocka -pthread
 unit-image-manifest_SRCS := framework/tests/unit/image_manifest.c
-unit-image-manifest_LIBS := dvimage dvcommon -llz4 -lzstd -lcmocka -pthread
+unit-image-manifest_LIBS := dvimage dvcommon -llz4 -lzstd -lisal -lcmocka -pthread
+UNIT_TESTS += unit-image-levels unit-image-compact
+unit-image-levels_SRCS := framework/tests/unit/image_levels.c
+unit-image-levels_LIBS := dvimage dvcommon -llz4 -lzstd -lisal -lcmocka -pthread
+unit-image-compact_SRCS := framework/tests/unit/image_compact.c
+unit-image-compact_LIBS := dvimage dvcommon -llz4 -lzstd -lisal -lcmocka -pthread
 
 # The image reader's fuzz target: with libFuzzer (`make fuzz`), and with a main that replays the corpus.
 TEST_PROGRAMS += fuzz-image-corpus

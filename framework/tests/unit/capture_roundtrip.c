@@ -284,10 +284,18 @@ static void capture_child(const char *strategy_name)
     _exit(0);
 }
 
+static enum dv_status locate(void *arg, uint64_t epoch, uint32_t rank, char *path,
+                             size_t path_bytes)
+{
+    (void)arg;
+    snprintf(path, path_bytes, "%s", in_directory("rank-0.dvi"));
+    return epoch == 7 && rank == 0 ? DV_OK : DV_ERR_NOT_FOUND;
+}
+
 static void restore_child(void)
 {
     struct dv_fd_identity stdio[DV_INHERITED_COUNT];
-    struct dv_image_reader *image;
+    struct dv_image_chain *image;
     struct dv_restored restored;
     static char before[65536], after[65536];
     struct rlimit limit;
@@ -302,15 +310,15 @@ static void restore_child(void)
     int fd = open(in_directory("maps"), O_RDONLY);
     REQUIRE(fd >= 0 && read(fd, before, sizeof before) == sizeof before);
     close(fd);
-    REQUIRE(dv_image_reader_open(in_directory("rank-0.dvi"), &image) == DV_OK);
-    REQUIRE(dv_restore_memory(image, 1, &restored) == DV_OK);
+    REQUIRE(dv_image_chain_open(locate, NULL, 7, 0, &image) == DV_OK);
+    REQUIRE(dv_restore_memory(image, 1, NULL, &restored) == DV_OK);
     REQUIRE(restored.loaded_bytes > 8 * MIB);
     list_maps(after, sizeof after);
     if (strcmp(before, after) != 0)
         fprintf(stderr, "before:\n%safter:\n%s", before, after);
     REQUIRE(strcmp(before, after) == 0);
-    REQUIRE(dv_restore_process(image, 3, stdio, NULL) == DV_OK);
-    dv_image_reader_close(image);
+    REQUIRE(dv_restore_process(dv_image_chain_head(image), 3, stdio, NULL) == DV_OK);
+    dv_image_chain_close(image);
     check_upper_half();
     check_process_state(limit.rlim_cur);
     char bytes[DV_PAGE_BYTES];
