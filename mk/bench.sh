@@ -1,30 +1,34 @@
 #!/bin/bash
-# `make bench`: what DejaVu costs on this machine, into results/. Usage: mk/bench.sh BUILD [idle|latency|bandwidth ...]
+# `make bench`: what DejaVu costs on this machine, into results/. Usage: mk/bench.sh BUILD [PART ...]
 #
 #   idle       CG, FT, MG class A at 2 ranks, idle against native     results/idle.h5       (experiments/idle.yaml)
 #   latency    messages of 8 bytes and 1 MiB, idle against native     results/latency.h5
 #   bandwidth  checkpoints to and restarts from a RAM disk, 1 and 2   results/bandwidth.h5
 #              ranks of BENCH_MIB (1024) MiB each, beside memcpy
+#   stall      how long a checkpoint stops the application             results/stall.h5      (mk/bench_stall.sh, `make bench-stall`)
+#   cost       running time with checkpoints every 10 s, to idle      results/cost.h5       (mk/bench_cost.sh, `make bench-cost`)
+#   total      running time with checkpoints every 30 s, to native    results/total.h5      (the same)
 #
+# Without PART: idle, latency and bandwidth.
 # BENCH_PAIRS (13), BENCH_EPOCHS (18), BENCH_RESTARTS (12): repetitions. BENCH_PAUSE (3): seconds after each of the first
 # three checkpoints. BENCH_RESULTS: another directory than results.
 # Tables go to standard output, progress to standard error. Exit status 1 if a measurement failed.
 set -u
-build=$(realpath "${1:?usage: mk/bench.sh BUILD [idle|latency|bandwidth ...]}")
+build=$(realpath "${1:?usage: mk/bench.sh BUILD [PART ...]}")
 shift
 cd "$(dirname "$0")/.." || exit 3
 [ $# -eq 0 ] && set -- idle latency bandwidth
 results=${BENCH_RESULTS:-results}
 pairs=${BENCH_PAIRS:-13} mib=${BENCH_MIB:-1024} epochs=${BENCH_EPOCHS:-18} restarts=${BENCH_RESTARTS:-12} pause=${BENCH_PAUSE:-3}
 dejavu=$build/bin/dejavu record=$build/tests/bench-record
-failed=0 job_pid=
+failed=0 job_pid= disk=
 work=$(mktemp -d /dev/shm/dejavu-bench.XXXXXX) || exit 3
 
 say() { echo "bench: $*" >&2; }
 failure() { say "$*" && failed=1; }
 clean_up() {
     [ -n "$job_pid" ] && kill "$job_pid" 2>/dev/null && wait "$job_pid" 2>/dev/null
-    rm -rf "$work"
+    rm -rf "$work" ${disk:+"$disk"}
 }
 trap clean_up EXIT
 trap 'exit 130' INT TERM
@@ -147,10 +151,13 @@ bench_bandwidth() {
     "$record" bandwidth "$results/bandwidth.h5" "$build/bin" "${items[@]}"
 }
 
+. mk/bench_stall.sh
+. mk/bench_cost.sh
+
 for part in "$@"; do
     case $part in
-    idle | latency | bandwidth) "bench_$part" || failure "$part: not measured" ;;
-    *) failure "$part: no such part; idle, latency or bandwidth" ;;
+    idle | latency | bandwidth | stall | cost | total) "bench_$part" || failure "$part: not measured" ;;
+    *) failure "$part: no such part; idle, latency, bandwidth, stall, cost or total" ;;
     esac
 done
 exit $failed

@@ -1,5 +1,5 @@
 # The targets a person types.
-.PHONY: all tests deps demo check check-unit check-mpi check-e2e bench fuzz lint format doctor install clean help
+.PHONY: all tests deps demo check check-unit check-mpi check-e2e bench bench-stall bench-cost bench-restart fuzz lint format doctor install clean help
 PREFIX ?= /usr/local
 
 all: $(addprefix $(O)/bin/,$(PROGRAMS)) $(addprefix $(O)/lib/,$(SHARED)) ## build everything
@@ -27,6 +27,16 @@ check-e2e: tests ## kills, bad input, unsupported objects, end to end
 bench: deps ## measure idle cost, latency and checkpoint bandwidth into results/ (takes long)
 	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) tests
 	$(Q)mk/bench.sh $(O)
+bench-stall: deps ## measure how long checkpoints stop an application, into results/stall.h5 (15 minutes)
+	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) tests
+	$(Q)mk/bench.sh $(O) stall
+bench-cost: deps ## measure what incremental checkpoints cost in running time, into results/cost.h5 and total.h5 (55 minutes)
+	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) tests
+	$(Q)mk/bench.sh $(O) cost total
+
+bench-restart: deps ## measure how soon restarted jobs compute, eager and lazy, into results/restart.h5 (5 minutes)
+	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) tests
+	$(Q)mk/bench.sh $(O) restart
 
 FUZZ_SECONDS ?= 600
 fuzz: ## libFuzzer on the image reader, FUZZ_SECONDS (600) long, sanitizers on; what it finds is kept under build/fuzz

@@ -45,6 +45,11 @@ void hazard_sleep_ms(unsigned ms)
 int hazard_next(void)
 {
     hazard_sleep_ms(HAZARD_ROUND_MS);
+    return hazard_step();
+}
+
+int hazard_step(void)
+{
     return ++hazard.round < hazard.rounds;
 }
 
@@ -52,6 +57,11 @@ void hazard_mix(uint64_t value)
 {
     for (int i = 0; i < 8; i++)
         hazard.digest = (hazard.digest ^ ((value >> (8 * i)) & 0xff)) * 0x100000001b3u;
+}
+
+uint64_t hazard_digest(void)
+{
+    return hazard.digest;
 }
 
 int hazard_end(void)

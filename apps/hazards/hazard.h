@@ -22,11 +22,15 @@ void hazard_begin(int argc, char **argv);
 /* One round is over: sleep what a round takes, which no checkpoint may interrupt. Returns 0 after
  * the last. */
 int hazard_next(void);
+/* The same without the pause. */
+int hazard_step(void);
 /* The number of the round, from 0. */
 unsigned hazard_round(void);
 unsigned hazard_rounds(void);
 /* A value belongs to the digest. */
 void hazard_mix(uint64_t value);
+/* The digest so far. */
+uint64_t hazard_digest(void);
 /* Print the digest; the value for main to return. */
 int hazard_end(void);
 

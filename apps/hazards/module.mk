@@ -4,6 +4,10 @@ ARCHIVES += hazardcommon
 hazardcommon_SRCS := apps/hazards/hazard.c
 hazardcommon_CPPFLAGS := -I.
 
+ARCHIVES += hazardchurn
+hazardchurn_SRCS := $(wildcard apps/hazards/churn/*.c)
+hazardchurn_CPPFLAGS := -I.
+
 DV_HAZARDS := $(filter-out hazard,$(basename $(notdir $(wildcard apps/hazards/*.c))))
 TEST_PROGRAMS += $(addprefix hazard-,$(DV_HAZARDS))
 define dv_hazard
@@ -12,6 +16,7 @@ hazard-$(1)_CPPFLAGS := -I.
 hazard-$(1)_LIBS := hazardcommon -lm -pthread
 endef
 $(foreach h,$(DV_HAZARDS),$(eval $(call dv_hazard,$(h))))
+hazard-churn_LIBS := hazardchurn hazardcommon
 hazard-fixed_CFLAGS := -fno-pie
 hazard-fixed_LDFLAGS := -no-pie
 
@@ -24,6 +29,7 @@ hazard-mpi-$(1)_CPPFLAGS := -I.
 hazard-mpi-$(1)_LIBS := hazardcommon
 endef
 $(foreach h,$(DV_MPI_HAZARDS),$(eval $(call dv_mpi_hazard,$(h))))
+hazard-mpi-churn_LIBS := hazardchurn hazardcommon
 
 # The rules know C only; without a C++ compiler its test is skipped.
 ifneq ($(shell command -v g++),)

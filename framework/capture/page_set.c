@@ -19,19 +19,19 @@ enum dv_status dv_page_set_add(struct dv_page_set *set, uint64_t start, uint64_t
     }
     if (set->count == set->capacity) {
         size_t capacity = set->capacity ? set->capacity * 2 : 256;
-        struct dv_page_range *ranges = realloc(set->ranges, capacity * sizeof *ranges);
+        struct dv_page_run *ranges = realloc(set->ranges, capacity * sizeof *ranges);
         if (!ranges)
             return dv_fail("capture", DV_ERR_NO_MEMORY, "no memory for %zu page ranges", capacity);
         set->ranges = ranges;
         set->capacity = capacity;
     }
-    set->ranges[set->count++] = (struct dv_page_range){start, end};
+    set->ranges[set->count++] = (struct dv_page_run){start, end};
     return DV_OK;
 }
 
 static int compare_ranges(const void *left, const void *right)
 {
-    const struct dv_page_range *a = left, *b = right;
+    const struct dv_page_run *a = left, *b = right;
     return (a->start > b->start) - (a->start < b->start);
 }
 
@@ -59,7 +59,7 @@ static enum dv_status outside(const char *name, uint64_t address)
 }
 
 /* Cut one range along the regions; *at is the first region that may still matter. */
-static enum dv_status clip_range(struct dv_page_set *out, struct dv_page_range range,
+static enum dv_status clip_range(struct dv_page_set *out, struct dv_page_run range,
                                  const struct dv_region_list *regions, const uint64_t *data_end,
                                  size_t *at, const char *name)
 {

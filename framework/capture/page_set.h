@@ -8,12 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct dv_page_range {
-    uint64_t start, end; /* page aligned, end exclusive */
-};
+
 
 struct dv_page_set {
-    struct dv_page_range *ranges; /* freed by dv_page_set_free */
+    struct dv_page_run *ranges; /* freed by dv_page_set_free */
     size_t count, capacity;
 };
 

@@ -3,6 +3,8 @@
  * Two ways to ask the kernel: the ioctl PAGEMAP_SCAN (Linux 6.7), which skips what is empty by page
  * table, and reading /proc/self/pagemap, 8 bytes for every page of the region. The headers of
  * Debian 12 are older than the ioctl, so its definitions are carried here, and it is tried. */
+#include "capture/pagemap.h"
+
 #include "capture/regions.h"
 #include "common/fail.h"
 #include "common/io.h"
@@ -14,6 +16,13 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#define PAGEMAP_PRESENT (1ull << 63)
+#define PAGEMAP_SWAPPED (1ull << 62)
+#define PAGEMAP_FILE (1ull << 61)
+#define PAGEMAP_ENTRIES 8192
+/* The kernel's `walk_end` cannot be relied on with more ranges than this. */
+#define SCAN_RANGES 512
+
 struct scan_range {
     uint64_t start, end, categories;
 };
@@ -24,15 +33,6 @@ struct scan_request {
 };
 
 #define SCAN_IOCTL _IOWR('f', 16, struct scan_request)
-#define SCAN_IS_PRESENT (1u << 3)
-#define SCAN_IS_SWAPPED (1u << 4)
-#define SCAN_IS_PFNZERO (1u << 5)
-/* The kernel's `walk_end` cannot be relied on with more ranges than this. */
-#define SCAN_RANGES 512
-
-#define PAGEMAP_PRESENT (1ull << 63)
-#define PAGEMAP_SWAPPED (1ull << 62)
-#define PAGEMAP_ENTRIES 8192
 
 typedef enum dv_status (*each_function)(void *arg, uint64_t start, uint64_t end);
 
@@ -64,50 +64,63 @@ static enum dv_status join(struct joiner *joiner, uint64_t start, uint64_t end)
     return status;
 }
 
-/* DV_ERR_UNSUPPORTED, quietly: this kernel does not have the ioctl. */
-static enum dv_status scan_with_ioctl(int fd, uint64_t start, uint64_t end, struct joiner *joiner)
+static enum dv_status scan_failed(const struct dv_pagemap_scan *scan, uint64_t at)
 {
-    struct scan_range *ranges = malloc(SCAN_RANGES * sizeof *ranges);
-    if (!ranges)
-        return dv_fail("capture", DV_ERR_NO_MEMORY, "no memory to list pages");
+    int error = errno;
+    if (error == ENOTTY || error == EINVAL)
+        return dv_fail_quietly(DV_ERR_UNSUPPORTED, "this kernel has no such PAGEMAP_SCAN");
+    if (error == EPERM && (scan->flags & DV_SCAN_CHECK_ASYNC))
+        return dv_fail_quietly(DV_ERR_NOT_FOUND, "memory at %#llx is not tracked",
+                               (unsigned long long)at);
+    return dv_fail("capture", DV_ERR_SYSTEM, "PAGEMAP_SCAN of %#llx-%#llx failed: %s",
+                   (unsigned long long)at, (unsigned long long)scan->end, strerror(error));
+}
+
+static enum dv_status scan_with_ioctl(int fd, const struct dv_pagemap_scan *scan,
+                                      struct joiner *joiner)
+{
+    struct scan_range ranges[SCAN_RANGES];
     enum dv_status status = DV_OK;
-    uint64_t at = start;
+    uint64_t at = scan->start;
     /* Until nothing is found: right whatever the kernel says of where it stopped. */
-    while (status == DV_OK && at < end) {
+    while (status == DV_OK && at < scan->end) {
         struct scan_request request = {
             .size = sizeof request,
+            .flags = scan->flags,
             .start = at,
-            .end = end,
+            .end = scan->end,
             .ranges = (uint64_t)(uintptr_t)ranges,
             .range_count = SCAN_RANGES,
-            .category_inverted = SCAN_IS_PFNZERO,
-            .category_mask = SCAN_IS_PFNZERO,
-            .category_anyof_mask = SCAN_IS_PRESENT | SCAN_IS_SWAPPED,
-            .return_mask = SCAN_IS_PRESENT | SCAN_IS_SWAPPED,
+            .category_inverted = scan->inverted,
+            .category_mask = scan->all_of,
+            .category_anyof_mask = scan->any_of,
+            .return_mask = scan->all_of | scan->any_of,
         };
         int found = ioctl(fd, SCAN_IOCTL, &request);
         if (found < 0 && errno == EINTR)
             continue;
-        if (found < 0 && (errno == ENOTTY || errno == EINVAL)) {
-            status = dv_fail_quietly(DV_ERR_UNSUPPORTED, "this kernel has no PAGEMAP_SCAN");
-            break;
-        }
-        if (found < 0) {
-            status = dv_fail("capture", DV_ERR_SYSTEM, "PAGEMAP_SCAN of %#llx-%#llx failed: %s",
-                             (unsigned long long)at, (unsigned long long)end, strerror(errno));
-            break;
-        }
+        if (found < 0)
+            return scan_failed(scan, at);
         if (found == 0)
             break;
         for (int i = 0; i < found && status == DV_OK; i++)
             status = join(joiner, ranges[i].start, ranges[i].end);
         at = ranges[found - 1].end;
     }
-    free(ranges);
     return status;
 }
 
-static enum dv_status scan_by_reading(int fd, uint64_t start, uint64_t end, struct joiner *joiner)
+enum dv_status dv_pagemap_scan(int fd, const struct dv_pagemap_scan *scan, each_function each,
+                               void *arg)
+{
+    struct joiner joiner = {.each = each, .arg = arg};
+    enum dv_status status = scan_with_ioctl(fd, scan, &joiner);
+    return status == DV_OK ? join_flush(&joiner) : status;
+}
+
+/* `without`: bits that a page must not have. */
+static enum dv_status scan_by_reading(int fd, uint64_t start, uint64_t end, uint64_t without,
+                                      struct joiner *joiner)
 {
     uint64_t *entries = malloc(PAGEMAP_ENTRIES * sizeof *entries);
     if (!entries)
@@ -128,28 +141,37 @@ static enum dv_status scan_by_reading(int fd, uint64_t start, uint64_t end, stru
             break;
         }
         for (size_t i = 0; i < wanted && status == DV_OK; i++, at += DV_PAGE_BYTES)
-            if (entries[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED))
+            if ((entries[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) && !(entries[i] & without))
                 status = join(joiner, at, at + DV_PAGE_BYTES);
     }
     free(entries);
     return status;
 }
 
-enum dv_status dv_pagemap_populated(uint64_t start, uint64_t end, enum dv_pagemap_way way,
-                                    each_function each, void *arg)
+/* Pages that exist; with `own` only those that are not a file's. */
+static enum dv_status list_pages(uint64_t start, uint64_t end, enum dv_pagemap_way way, int own,
+                                 each_function each, void *arg)
 {
+    const uint64_t without = own ? DV_PAGE_IS_FILE : DV_PAGE_IS_PFNZERO;
     static int no_ioctl; /* found out once; only the main thread captures */
     struct joiner joiner = {.each = each, .arg = arg};
+    const struct dv_pagemap_scan scan = {
+        .start = start,
+        .end = end,
+        .inverted = without,
+        .all_of = without,
+        .any_of = DV_PAGE_IS_PRESENT | DV_PAGE_IS_SWAPPED,
+    };
     int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return dv_fail("capture", DV_ERR_SYSTEM, "cannot open /proc/self/pagemap: %s",
                        strerror(errno));
     enum dv_status status = DV_ERR_UNSUPPORTED;
     if (way == DV_PAGEMAP_SCAN_IOCTL || (way == DV_PAGEMAP_AUTO && !no_ioctl))
-        status = scan_with_ioctl(fd, start, end, &joiner);
+        status = scan_with_ioctl(fd, &scan, &joiner);
     if (status == DV_ERR_UNSUPPORTED && way != DV_PAGEMAP_SCAN_IOCTL) {
         no_ioctl |= way == DV_PAGEMAP_AUTO;
-        status = scan_by_reading(fd, start, end, &joiner);
+        status = scan_by_reading(fd, start, end, own ? PAGEMAP_FILE : 0, &joiner);
     }
     close(fd);
     if (status == DV_OK)
@@ -157,11 +179,27 @@ enum dv_status dv_pagemap_populated(uint64_t start, uint64_t end, enum dv_pagema
     return status;
 }
 
+enum dv_status dv_pagemap_populated(uint64_t start, uint64_t end, enum dv_pagemap_way way,
+                                    each_function each, void *arg)
+{
+    return list_pages(start, end, way, 0, each, arg);
+}
+
+enum dv_status dv_pagemap_own(uint64_t start, uint64_t end, enum dv_pagemap_way way,
+                              each_function each, void *arg)
+{
+    return list_pages(start, end, way, 1, each, arg);
+}
+
 enum dv_status dv_region_populated(const struct dv_region *region, each_function each, void *arg)
 {
     uint64_t from = region->live_from;
+    if (region->flags & DV_REGION_LAZY) /* what has no page yet is in the image that is mapped */
+        return from < region->end ? each(arg, from, region->end) : DV_OK;
     if (region->flags & (DV_REGION_FILE | DV_REGION_SHARED)) {
         uint64_t end = dv_region_data_end(region);
+        if (region->kept)
+            return dv_pagemap_own(from, end, DV_PAGEMAP_AUTO, each, arg);
         return from < end ? each(arg, from, end) : DV_OK;
     }
     return dv_pagemap_populated(from, region->end, DV_PAGEMAP_AUTO, each, arg);

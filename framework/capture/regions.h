@@ -57,6 +57,11 @@ enum dv_pagemap_way { DV_PAGEMAP_AUTO, DV_PAGEMAP_SCAN_IOCTL, DV_PAGEMAP_READ };
 enum dv_status dv_pagemap_populated(uint64_t start, uint64_t end, enum dv_pagemap_way way,
                                     enum dv_status (*each)(void *arg, uint64_t from, uint64_t to),
                                     void *arg) DV_CHECKED;
+/* In [start, end) of private mappings of files (DV_REGION_LAZY): the runs of pages that the process has written since they
+ * were mapped. All others are as in the file. */
+enum dv_status dv_pagemap_own(uint64_t start, uint64_t end, enum dv_pagemap_way way,
+                              enum dv_status (*each)(void *arg, uint64_t from, uint64_t to),
+                              void *arg) DV_CHECKED;
 
 /* Read [address, address + length) of this process, also where the page protection forbids it;
  * never faults. `got`: bytes up to the first that cannot be read. */

@@ -1,9 +1,12 @@
 /* Putting the upper half's memory back; see capture_engine.h. */
 #include "capture/capture_engine.h"
+#include "capture/lazy.h"
 #include "capture/memory_section.h"
 #include "capture/regions.h"
 #include "common/fail.h"
+#include "common/io.h"
 #include "gate/gate.h"
+#include "image/files.h"
 
 #include <dejavu/log.h>
 
@@ -20,9 +23,13 @@
 
 /* One restoration under way. */
 struct restore {
-    struct dv_image_reader *image;
+    const char *job;
+    struct dv_image_chain *chain;
     unsigned threads;
-    size_t run; /* first run of the image that may still matter: records and runs both ascend */
+    struct dv_lazy *lazy;
+    size_t run; /* first run of the chain that may still matter: records and runs both ascend */
+    const char *kept; /* the kept file that is open at kept_fd */
+    int kept_fd;      /* -1: none */
     struct dv_restored result;
 };
 
@@ -63,14 +70,14 @@ static enum dv_status clear_upper_half(void)
     return status;
 }
 
-/* Bytes of [start, end) that the image holds. Leaves r->run at the first run that ends behind
+/* Bytes of [start, end) that the chain holds. Leaves r->run at the first run that ends behind
  * `start`. */
 static uint64_t stored_bytes(struct restore *r, uint64_t start, uint64_t end)
 {
     uint64_t address, length, stored = 0;
-    while (dv_image_reader_run(r->image, r->run, &address, &length) && address + length <= start)
+    while (dv_image_chain_run(r->chain, r->run, &address, &length) && address + length <= start)
         r->run++;
-    for (size_t i = r->run; dv_image_reader_run(r->image, i, &address, &length); i++) {
+    for (size_t i = r->run; dv_image_chain_run(r->chain, i, &address, &length); i++) {
         if (address >= end)
             break;
         uint64_t from = address > start ? address : start;
@@ -80,11 +87,11 @@ static uint64_t stored_bytes(struct restore *r, uint64_t start, uint64_t end)
     return stored;
 }
 
-/* Pages that the image does not hold are zero. */
+/* Pages that the chain does not hold are zero. */
 static void zero_gaps(const struct restore *r, uint64_t start, uint64_t end)
 {
     uint64_t address, length;
-    for (size_t i = r->run; dv_image_reader_run(r->image, i, &address, &length); i++) {
+    for (size_t i = r->run; dv_image_chain_run(r->chain, i, &address, &length); i++) {
         if (address >= end)
             break;
         if (address > start)
@@ -142,8 +149,8 @@ static enum dv_status load(struct restore *r, const struct dv_memory_record *rec
     if (stored == 0)
         return DV_OK;
     r->result.loaded_bytes += stored;
-    return dv_image_reader_load(r->image, record->start, record->end, address_of(record->start),
-                                r->threads);
+    return dv_image_chain_load(r->chain, record->start, record->end, address_of(record->start),
+                               r->threads);
 }
 
 static enum dv_status protect(const struct dv_memory_record *record, int present)
@@ -189,11 +196,67 @@ static enum dv_status restore_private(struct restore *r, const struct dv_memory_
     enum dv_status status = map_at(&whole, present, flags, -1, 0);
     if (status != DV_OK)
         return status;
-    advise_huge(&whole, stored);
-    status = load(r, &whole, stored);
+    uint64_t planned = dv_lazy_planned(r->lazy, whole.start, whole.end);
+    if (planned > 0) {
+        r->result.loaded_bytes += stored;
+        status = dv_lazy_fill(r->lazy, r->chain, whole.start, whole.end, present, r->threads);
+    } else {
+        advise_huge(&whole, stored);
+        status = load(r, &whole, stored);
+    }
     for (size_t i = 0; i < count && status == DV_OK; i++)
         status = protect(&records[i], present);
     return status;
+}
+
+/* The kept file of a record; the mappings of one file follow each other. */
+static enum dv_status open_kept(struct restore *r, const char *name, int *fd)
+{
+    if (r->kept_fd >= 0 && strcmp(r->kept, name) == 0) {
+        *fd = r->kept_fd;
+        return DV_OK;
+    }
+    if (r->kept_fd >= 0)
+        close(r->kept_fd);
+    r->kept_fd = -1;
+    enum dv_status status = dv_files_open(r->job, name, &r->kept_fd);
+    r->kept = name;
+    *fd = r->kept_fd;
+    return status;
+}
+
+/* A file system that forbids to run what is on it (noexec): the bytes, in memory of our own. */
+static enum dv_status copy_kept(struct restore *r, const struct dv_memory_record *record, int fd)
+{
+    size_t got = 0;
+    enum dv_status status =
+        map_at(record, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (status == DV_OK && dv_pread_full(fd, address_of(record->start), record->end - record->start,
+                                         record->file_offset, &got) != DV_OK)
+        status = failed(record, "read the file of", errno);
+    r->result.copied_files = 1;
+    return status;
+}
+
+static enum dv_status restore_kept(struct restore *r, const struct dv_memory_record *record)
+{
+    int fd = -1, present = protection_of(record);
+    uint64_t stored = stored_bytes(r, record->start, record->end);
+    enum dv_status status = open_kept(r, record->kept, &fd);
+    if (status != DV_OK)
+        return status;
+    if (stored)
+        present |= PROT_READ | PROT_WRITE;
+    void *got = try_map(record, present, MAP_PRIVATE, fd, record->file_offset);
+    if (got == MAP_FAILED && errno == EPERM && (present & PROT_EXEC)) {
+        present = PROT_READ | PROT_WRITE;
+        status = copy_kept(r, record, fd);
+    } else if (got == MAP_FAILED) {
+        status = failed(record, "make", errno);
+    }
+    if (status == DV_OK)
+        status = load(r, record, stored);
+    return status == DV_OK ? protect(record, present) : status;
 }
 
 static enum dv_status restore_shared_anonymous(struct restore *r,
@@ -221,7 +284,7 @@ static enum dv_status compare(struct restore *r, const struct dv_memory_record *
         size_t got = 0;
         /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): cannot be; the analyser loses track */
         memset(then, 0, length);
-        status = dv_image_reader_load(r->image, at, at + length, then, 1);
+        status = dv_image_chain_load(r->chain, at, at + length, then, 1);
         if (status == DV_OK)
             status = dv_memory_read(at, now, length, &got);
         /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): cannot be; the analyser loses track */
@@ -316,7 +379,7 @@ static enum dv_status restore_records(struct restore *r, const struct dv_memory_
         return records[0].flags & DV_REGION_WRITE ? restore_written_file(r, records)
                                                   : restore_read_only_file(r, records);
     default:
-        return restore_private(r, records, count);
+        return records[0].kept[0] ? restore_kept(r, records) : restore_private(r, records, count);
     }
 }
 
@@ -325,7 +388,7 @@ static enum dv_status check_runs(struct restore *r, const struct dv_memory_secti
 {
     uint64_t address, length;
     size_t at = 0;
-    for (size_t i = 0; dv_image_reader_run(r->image, i, &address, &length); i++) {
+    for (size_t i = 0; dv_image_chain_run(r->chain, i, &address, &length); i++) {
         uint64_t end = address + length;
         while (address < end) {
             while (at < section->count && section->records[at].end <= address)
@@ -340,29 +403,62 @@ static enum dv_status check_runs(struct restore *r, const struct dv_memory_secti
     return DV_OK;
 }
 
-enum dv_status dv_restore_memory(struct dv_image_reader *image, unsigned threads,
-                                 struct dv_restored *out)
+/* Code, stacks and shared memory stay what they are: a private mapping of a file is none of these in all respects. */
+static enum dv_status plan_lazy(struct restore *r, const struct dv_memory_section *section)
 {
-    struct restore r = {.image = image, .threads = threads};
+    const uint32_t never = DV_REGION_EXEC | DV_REGION_STACK | DV_REGION_GROWSDOWN;
+    enum dv_status status = DV_OK;
+    for (size_t i = 0; i < section->count && status == DV_OK; i++) {
+        const struct dv_memory_record *record = &section->records[i];
+        if (record->kind == DV_MAP_PRIVATE && !(record->flags & never) && !record->kept[0])
+            status = dv_lazy_plan(r->lazy, r->chain, record->start, record->end);
+    }
+    dv_lazy_choose(r->lazy);
+    return status;
+}
+
+static enum dv_status restore_all(struct restore *r, const struct dv_memory_section *section,
+                                  int lazily)
+{
+    enum dv_status status = check_runs(r, section);
+    if (status == DV_OK && lazily)
+        status = plan_lazy(r, section);
+    if (status == DV_OK)
+        status = clear_upper_half();
+    for (size_t i = 0, n; i < section->count && status == DV_OK; i += n) {
+        n = group_of(section->records + i, section->count - i);
+        status = restore_records(r, section->records + i, n);
+    }
+    return status == DV_OK ? dv_lazy_register(r->lazy) : status;
+}
+
+enum dv_status dv_restore_memory(const char *job, struct dv_image_chain *chain, unsigned threads,
+                                 struct dv_lazy *lazy, struct dv_restored *out)
+{
+    struct dv_lazy none = {0};
+    struct restore r = {.job = job,
+                        .chain = chain,
+                        .threads = threads,
+                        .lazy = lazy ? lazy : &none,
+                        .kept_fd = -1};
     struct dv_memory_section section = {0};
     const void *bytes;
     size_t length;
-    enum dv_status status = dv_image_reader_section(image, DV_SECTION_REGIONS, &bytes, &length);
+    enum dv_status status =
+        dv_image_reader_section(dv_image_chain_head(chain), DV_SECTION_REGIONS, &bytes, &length);
     if (status == DV_OK)
         status = dv_memory_section_read(bytes, length, &section);
     if (status == DV_OK)
-        status = check_runs(&r, &section);
-    if (status == DV_OK)
-        status = clear_upper_half();
-    for (size_t i = 0, n; i < section.count && status == DV_OK; i += n) {
-        n = group_of(section.records + i, section.count - i);
-        status = restore_records(&r, section.records + i, n);
-    }
+        status = restore_all(&r, &section, lazy != NULL);
     if (status == DV_OK) {
         r.result.heap_start = section.heap_start;
         r.result.heap_end = section.heap_end;
+        r.result.lazy_bytes = r.lazy->bytes;
+        r.result.loaded_bytes -= r.lazy->bytes;
         *out = r.result;
     }
+    if (r.kept_fd >= 0)
+        close(r.kept_fd);
     dv_memory_section_free(&section);
     return status;
 }

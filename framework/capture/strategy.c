@@ -1,16 +1,30 @@
 /* Capture strategies' life: from the table to init, arm, fini; and what the core offers them. */
 #include "capture/capture_engine.h"
+#include "capture/job.h"
 #include "capture/page_set.h"
+#include "capture/pagemap.h"
 #include "capture/regions.h"
+#include "capture/trackers.h"
 #include "common/fail.h"
+#include "image/checksum.h"
 
 #include <dejavu/capture.h>
 #include <dejavu/option.h>
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define DECISION_BYTES 65536u
+
+static enum dv_status add_length(void *arg, uint64_t start, uint64_t end)
+{
+    *(uint64_t *)arg += end - start;
+    return DV_OK;
+}
 
 static void explain(const char *format, ...)
 {
@@ -23,10 +37,72 @@ static void explain(const char *format, ...)
     (void)reported; /* the strategy returns the status that fits */
 }
 
+/* The lines of one epoch; what does not fit is left out, which is said. */
+static struct {
+    char text[DECISION_BYTES];
+    size_t used;
+    int full;
+} decisions;
+
+static void decided(const char *format, ...)
+{
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    for (char *at = line; (at = strchr(at, '\n')) != NULL;)
+        *at = ' ';
+    size_t length = strlen(line);
+    if (decisions.full)
+        return;
+    if (decisions.used + length + 64 > sizeof decisions.text) {
+        decisions.full = 1;
+        snprintf(line, sizeof line, "more=yes reason=the record of this epoch is full");
+        length = strlen(line);
+    }
+    memcpy(decisions.text + decisions.used, line, length);
+    decisions.used += length;
+    decisions.text[decisions.used++] = '\n';
+    decisions.text[decisions.used] = '\0';
+}
+
+const char *dv_capture_decisions(void)
+{
+    static char copy[DECISION_BYTES];
+    memcpy(copy, decisions.text, decisions.used + 1);
+    decisions.used = 0;
+    decisions.full = 0;
+    decisions.text[0] = '\0';
+    return copy;
+}
+
+static uint64_t huge_bytes(const struct dv_region *region)
+{
+    uint64_t bytes = 0;
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    const struct dv_pagemap_scan scan = {.start = region->start,
+                                         .end = region->end,
+                                         .all_of = DV_PAGE_IS_HUGE,
+                                         .any_of = DV_PAGE_IS_PRESENT};
+    if (fd < 0)
+        return 0;
+    if (dv_pagemap_scan(fd, &scan, add_length, &bytes) != DV_OK)
+        bytes = 0; /* a kernel that does not tell */
+    close(fd);
+    return bytes;
+}
+
 static const struct dv_capture_core core = {
     .add = dv_page_set_add,
     .populated = dv_region_populated,
     .explain = explain,
+    .shared_alloc = dv_shared_alloc,
+    .shared_free = dv_shared_free,
+    .digest = dv_checksum128,
+    .huge_bytes = huge_bytes,
+    .decided = decided,
+    .trackers = dv_trackers,
 };
 
 static enum dv_status unknown_strategy(const char *name)
@@ -76,6 +152,7 @@ enum dv_status dv_capture_open(const char *name, const char *options, struct dv_
         status = dv_fail("capture", status, "capture strategy %s: %s", name, why);
         goto out_free;
     }
+    dv_snapshot_measure();
     if (ops->init) {
         status = ops->init(c);
         if (status != DV_OK)
@@ -90,8 +167,9 @@ out_free:
     return status;
 }
 
-enum dv_status dv_capture_arm(struct dv_capture *strategy)
+enum dv_status dv_capture_arm(struct dv_capture *strategy, uint64_t restored_epoch)
 {
+    strategy->parent_epoch = restored_epoch;
     if (!strategy->ops->arm)
         return DV_OK;
     struct dv_maps maps;

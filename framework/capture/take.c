@@ -2,6 +2,8 @@
 #include "capture/blob.h"
 #include "capture/capture_engine.h"
 #include "capture/descriptors.h"
+#include "capture/held.h"
+#include "capture/job.h"
 #include "capture/memory_section.h"
 #include "capture/page_set.h"
 #include "capture/process.h"
@@ -24,18 +26,11 @@
  * there: a program that runs coroutines on buffers inside its main stack has live frames below. */
 #define STACK_SLACK_BYTES (1024u * 1024u)
 
-/* One capture under way. */
+/* What is asked for, and what comes of it. */
 struct take {
     const struct dv_capture_request *request;
-    struct dv_image_writer *writer;
-    struct dv_image_stats *stats;
-    struct dv_capture_timings *timings;
-    struct dv_maps maps;
-    struct dv_region_list list;
-    uint64_t *data_end; /* [maps.count] */
-    struct dv_page_set pages;
-    uint64_t volatile_start, volatile_end; /* main stack near the stack pointer */
-    void *bounce;
+    struct dv_capture_job *job;
+    struct dv_capture_figures *figures;
 };
 
 /* What dv_capture_check is asked. */
@@ -101,15 +96,15 @@ static enum dv_status mark_stack(struct take *t)
     uint64_t live_from =
         room > STACK_SLACK_BYTES ? pointer - STACK_SLACK_BYTES : request->stack_start;
     live_from = dv_page_floor(live_from);
-    t->volatile_start = live_from;
-    t->volatile_end = dv_page_ceil(pointer);
+    t->job->volatile_start = live_from;
+    t->job->volatile_end = dv_page_ceil(pointer);
     /* A stack that grows by itself begins where it has grown to. */
-    for (size_t i = 0; i < t->maps.count; i++) {
-        const struct dv_region *region = &t->maps.regions[i];
+    for (size_t i = 0; i < t->job->maps.count; i++) {
+        const struct dv_region *region = &t->job->maps.regions[i];
         if (region->start > live_from && region->start < pointer && pointer <= region->end)
             live_from = region->start;
     }
-    return dv_maps_mark_stack(&t->maps, request->stack_start, request->stack_end, live_from);
+    return dv_maps_mark_stack(&t->job->maps, request->stack_start, request->stack_end, live_from);
 }
 
 static void mark_growing(struct dv_maps *maps)
@@ -124,166 +119,211 @@ static void mark_growing(struct dv_maps *maps)
 
 static enum dv_status list_regions(struct take *t)
 {
-    enum dv_status status = dv_maps_read(&t->maps);
+    struct dv_capture_job *job = t->job;
+    enum dv_status status = dv_maps_read(&job->maps);
     if (status == DV_OK)
-        status = dv_maps_check(&t->maps);
+        status = dv_maps_check(&job->maps);
     if (status == DV_OK)
         status = mark_stack(t);
     if (status != DV_OK)
         return status;
-    mark_growing(&t->maps);
-    t->data_end = calloc(t->maps.count ? t->maps.count : 1, sizeof *t->data_end);
-    if (!t->data_end)
+    mark_growing(&job->maps);
+    job->data_end = calloc(job->maps.count ? job->maps.count : 1, sizeof *job->data_end);
+    if (!job->data_end)
         return dv_fail("capture", DV_ERR_NO_MEMORY, "no memory for a list of mappings");
-    for (size_t i = 0; i < t->maps.count; i++)
-        t->data_end[i] = dv_region_data_end(&t->maps.regions[i]);
-    t->list = (struct dv_region_list){t->maps.regions, t->maps.count};
+    for (size_t i = 0; i < job->maps.count; i++) {
+        struct dv_region *region = &job->maps.regions[i];
+        job->data_end[i] = dv_region_data_end(region);
+        if (job->maps.kinds[i] == DV_MAP_PRIVATE && (region->flags & DV_REGION_FILE))
+            region->kept = dv_held_find(region);
+    }
+    job->list = (struct dv_region_list){job->maps.regions, job->maps.count};
     return DV_OK;
+}
+
+static enum dv_status add_populated(void *set, uint64_t start, uint64_t end)
+{
+    return dv_page_set_add(set, start, end);
+}
+
+static enum dv_status list_populated(struct dv_capture_job *job)
+{
+    enum dv_status status = DV_OK;
+    for (size_t i = 0; i < job->maps.count && status == DV_OK; i++)
+        status = dv_region_populated(&job->maps.regions[i], add_populated, &job->populated);
+    return status;
+}
+
+/* What is populated and not selected is as in the parent. */
+static enum dv_status list_inherited(struct dv_capture_job *job)
+{
+    enum dv_status status = DV_OK;
+    size_t p = 0;
+    for (size_t i = 0; i < job->populated.count && status == DV_OK; i++) {
+        struct dv_page_run left = job->populated.ranges[i];
+        while (p < job->pages.count && job->pages.ranges[p].end <= left.start)
+            p++;
+        for (size_t k = p; status == DV_OK && k < job->pages.count &&
+                           job->pages.ranges[k].start < left.end;
+             k++) {
+            const struct dv_page_run *taken = &job->pages.ranges[k];
+            if (taken->start > left.start)
+                status = dv_page_set_add(&job->inherit, left.start, taken->start);
+            if (taken->end > left.start)
+                left.start = taken->end;
+        }
+        if (status == DV_OK && left.start < left.end)
+            status = dv_page_set_add(&job->inherit, left.start, left.end);
+    }
+    return status;
+}
+
+static enum dv_status ask_strategy(struct take *t)
+{
+    struct dv_capture_job *job = t->job;
+    struct dv_capture *strategy = job->strategy;
+    const struct dv_page_runs runs = {job->populated.ranges, job->populated.count};
+    strategy->regions = &job->list;
+    strategy->populated = &runs;
+    strategy->parent_epoch = t->request->identity->parent_epoch;
+    enum dv_status status = strategy->ops->select(strategy, job->epoch, &job->pages);
+    strategy->regions = NULL;
+    strategy->populated = NULL;
+    return status;
+}
+
+/* A file that is not kept, any more perhaps: the parent may have relied on it, so that nothing can be inherited. */
+static enum dv_status add_files(struct dv_capture_job *job)
+{
+    enum dv_status status = DV_OK;
+    for (size_t i = 0; i < job->maps.count && status == DV_OK; i++) {
+        const struct dv_region *region = &job->maps.regions[i];
+        if (job->maps.kinds[i] == DV_MAP_PRIVATE && (region->flags & DV_REGION_FILE) &&
+            !region->kept)
+            status = dv_region_populated(region, add_populated, &job->pages);
+    }
+    return status;
 }
 
 static enum dv_status select_pages(struct take *t)
 {
-    struct dv_capture *strategy = t->request->strategy;
-    strategy->regions = &t->list;
-    enum dv_status status = strategy->ops->select(strategy, t->request->epoch, &t->pages);
-    strategy->regions = NULL;
+    struct dv_capture_job *job = t->job;
+    uint64_t before = dv_now_ns();
+    enum dv_status status = list_populated(job);
+    if (status == DV_OK)
+        status = ask_strategy(t);
+    t->figures->scan_ns = dv_now_ns() - before;
+    if (status == DV_OK)
+        status = add_files(job);
     if (status != DV_OK)
         return status;
-    dv_page_set_normalize(&t->pages);
-    return dv_page_set_clip(&t->pages, &t->list, t->data_end, strategy->ops->name);
+    dv_page_set_normalize(&job->pages);
+    status = dv_page_set_clip(&job->pages, &job->list, job->data_end, job->strategy->ops->name);
+    if (status == DV_OK && job->inherits)
+        status = list_inherited(job);
+    return status;
 }
 
-static enum dv_status write_section(struct take *t, enum dv_image_section kind,
+static enum dv_status write_section(struct dv_capture_job *job, enum dv_image_section kind,
                                     struct dv_blob *blob, enum dv_status status)
 {
     if (status == DV_OK && blob->failed)
         status = dv_fail("capture", DV_ERR_NO_MEMORY, "no memory for section %d of the image",
                          (int)kind);
     if (status == DV_OK)
-        status = dv_image_write_section(t->writer, kind, blob->bytes, blob->length);
+        status = dv_image_write_section(job->writer, kind, blob->bytes, blob->length);
     dv_blob_free(blob);
     return status;
 }
 
-static enum dv_status write_sections(struct take *t)
+static enum dv_status write_sections(struct dv_capture_job *job,
+                                     const struct dv_capture_request *request)
 {
-    const struct dv_capture_request *request = t->request;
     struct dv_blob blob = {0};
     enum dv_status status = dv_process_capture(&blob);
-    status = write_section(t, DV_SECTION_PROCESS, &blob, status);
+    status = write_section(job, DV_SECTION_PROCESS, &blob, status);
     if (status != DV_OK)
         return status;
     status = dv_descriptors_capture(request->lower_fd_base, request->stdio, &blob);
-    status = write_section(t, DV_SECTION_DESCRIPTORS, &blob, status);
+    status = write_section(job, DV_SECTION_DESCRIPTORS, &blob, status);
     if (status != DV_OK)
         return status;
     uint64_t heap_start = request->heap_start, heap_end = request->heap_end;
-    for (size_t i = 0; heap_end == 0 && i < t->maps.count; i++) {
-        if (!(t->maps.regions[i].flags & DV_REGION_HEAP))
+    for (size_t i = 0; heap_end == 0 && i < job->maps.count; i++) {
+        if (!(job->maps.regions[i].flags & DV_REGION_HEAP))
             continue;
         if (heap_start == 0)
-            heap_start = t->maps.regions[i].start;
-        if (i + 1 == t->maps.count || !(t->maps.regions[i + 1].flags & DV_REGION_HEAP))
-            heap_end = t->maps.regions[i].end;
+            heap_start = job->maps.regions[i].start;
+        if (i + 1 == job->maps.count || !(job->maps.regions[i + 1].flags & DV_REGION_HEAP))
+            heap_end = job->maps.regions[i].end;
     }
-    dv_memory_section_write(&blob, &t->maps, t->data_end, heap_start, heap_end);
-    return write_section(t, DV_SECTION_REGIONS, &blob, DV_OK);
+    dv_memory_section_write(&blob, &job->maps, job->data_end, heap_start, heap_end);
+    return write_section(job, DV_SECTION_REGIONS, &blob, DV_OK);
 }
 
-/* Write pages that must not be written from where they are: unreadable, or changing meanwhile (the
- * image's checksum and its bytes must be of the same moment). */
-static enum dv_status write_copied(struct take *t, const struct dv_region *region, uint64_t start,
-                                   uint64_t end)
+static uint64_t pages_of(const struct dv_page_set *set)
 {
-    enum dv_status status = DV_OK;
-    while (start < end && status == DV_OK) {
-        size_t length = end - start < BOUNCE_BYTES ? (size_t)(end - start) : BOUNCE_BYTES, got = 0;
-        status = dv_memory_read(start, t->bounce, length, &got);
-        if (status == DV_OK && got != length)
-            status = dv_fail(
-                "capture", DV_ERR_UNSUPPORTED, "cannot read %#llx in the mapping %llx-%llx %s%s",
-                /* NOLINTNEXTLINE(bugprone-misplaced-widening-cast): meant so */
-                (unsigned long long)(start + got), (unsigned long long)region->start,
-                (unsigned long long)region->end, region->path,
-                region->flags & DV_REGION_READ
-                    ? ""
-                    : ", which is not readable; boot without proc_mem.force_override=");
-        if (status == DV_OK)
-            status = dv_image_write_pages(t->writer, start, length, t->bounce);
-        start += length;
-    }
-    return status;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < set->count; i++)
+        bytes += set->ranges[i].end - set->ranges[i].start;
+    return bytes / DV_PAGE_BYTES;
 }
 
-/* Where copying must begin or end inside [start, end): the next such address behind `start`. */
-static uint64_t next_boundary(const struct take *t, uint64_t start, uint64_t end)
+static enum dv_status new_writer(struct dv_capture_job *job,
+                                 const struct dv_capture_request *request,
+                                 struct dv_image_writer **writer)
 {
-    const uint64_t boundaries[] = {DV_GATE_BASE, DV_GATE_BASE + DV_GATE_BYTES, t->volatile_start,
-                                   t->volatile_end};
-    for (size_t i = 0; i < sizeof boundaries / sizeof boundaries[0]; i++)
-        if (boundaries[i] > start && boundaries[i] < end)
-            end = boundaries[i];
-    return end;
+    const struct dv_image_spec spec = {
+        .directory = request->directory,
+        .name = request->name,
+        .recycle = request->recycle,
+        .identity = request->identity,
+        .most_pages = pages_of(&job->pages) + pages_of(&job->inherit),
+        .codec = request->codec,
+        .forked = 1, /* may be; the way is chosen later */
+    };
+    return dv_image_writer_new(&spec, writer);
 }
 
-static int must_copy(const struct take *t, const struct dv_region *region, uint64_t address)
+/* All that must be done before the application goes on. */
+static enum dv_status keep(struct take *t)
 {
-    return !(region->flags & DV_REGION_READ) || (region->flags & DV_REGION_SHARED) ||
-           (address >= DV_GATE_BASE && address < DV_GATE_BASE + DV_GATE_BYTES) ||
-           (address >= t->volatile_start && address < t->volatile_end);
-}
-
-static enum dv_status write_range(struct take *t, const struct dv_region *region, uint64_t start,
-                                  uint64_t end)
-{
-    enum dv_status status = DV_OK;
-    while (start < end && status == DV_OK) {
-        uint64_t stop = next_boundary(t, start, end);
-        if (must_copy(t, region, start))
-            status = write_copied(t, region, start, stop);
-        else
-            status = dv_image_write_pages(t->writer, start, stop - start,
-                                          (const void *)(uintptr_t)start);
-        start = stop;
-    }
-    return status;
-}
-
-static enum dv_status write_pages(struct take *t)
-{
-    enum dv_status status = DV_OK;
-    size_t at = 0;
-    for (size_t i = 0; i < t->pages.count && status == DV_OK; i++) {
-        struct dv_page_range range = t->pages.ranges[i];
-        while (range.start < range.end && status == DV_OK) {
-            while (t->maps.regions[at].end <= range.start)
-                at++;
-            const struct dv_region *region = &t->maps.regions[at];
-            uint64_t end = range.end < region->end ? range.end : region->end;
-            status = write_range(t, region, range.start, end);
-            range.start = end;
-        }
-    }
-    return status;
-}
-
-static enum dv_status write_image(struct take *t)
-{
-    const struct dv_capture_request *request = t->request;
-    enum dv_status status = dv_image_writer_open(request->directory, request->name,
-                                                 request->recycle, request->identity, &t->writer);
-    if (status != DV_OK)
+    struct dv_capture_job *job = t->job;
+    enum dv_status status = new_writer(job, t->request, &job->writer);
+    if (status == DV_OK)
+        status = write_sections(job, t->request);
+    if (status == DV_OK)
+        status = dv_snapshot_keep(job, t->request);
+    if (status == DV_OK && job->oracle)
+        status = dv_oracle_write(job, t->request);
+    if (status != DV_OK || job->keep != DV_KEEP_STOP)
         return status;
-    status = write_sections(t);
-    if (status == DV_OK)
-        status = write_pages(t);
-    if (status == DV_OK)
-        status = dv_image_writer_finish(t->writer, t->stats);
-    if (status != DV_OK) {
-        dv_image_writer_abort(t->writer);
-        t->writer = NULL;
-    }
+    job->bounce = malloc(BOUNCE_BYTES);
+    if (!job->bounce)
+        return dv_fail("capture", DV_ERR_NO_MEMORY, "no memory for a buffer of %u bytes",
+                       BOUNCE_BYTES);
+    uint64_t before = dv_now_ns();
+    status = dv_job_write_pages(job, &t->figures->image);
+    t->figures->write_ns = dv_now_ns() - before;
+    job->written = 1;
     return status;
+}
+
+static struct dv_capture_job *new_job(const struct dv_capture_request *request)
+{
+    struct dv_capture_job *job = calloc(1, sizeof *job);
+    if (!job)
+        return NULL;
+    job->strategy = request->strategy;
+    job->epoch = request->epoch;
+    job->oracle = request->oracle;
+    job->rank = request->identity->rank;
+    job->inherits = request->identity->parent_epoch != 0 &&
+                    !(request->strategy->ops->caps & DV_CAPTURE_COMPLETE);
+    snprintf(job->image_directory, sizeof job->image_directory, "%s", request->directory);
+    snprintf(job->image_name, sizeof job->image_name, "%s", request->name);
+    snprintf(job->job_directory, sizeof job->job_directory, "%s", request->job ? request->job : "");
+    return job;
 }
 
 static enum dv_status take_on_own_stack(void *arg)
@@ -292,11 +332,9 @@ static enum dv_status take_on_own_stack(void *arg)
     const struct dv_capture_request *request = t->request;
     int selected = 0;
     uint64_t begin = dv_now_ns();
-    t->bounce =
-        mmap(NULL, BOUNCE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (t->bounce == MAP_FAILED)
-        return dv_fail("capture", DV_ERR_NO_MEMORY, "no memory for a buffer of %u bytes",
-                       BOUNCE_BYTES);
+    t->job = new_job(request);
+    if (!t->job)
+        return dv_fail("capture", DV_ERR_NO_MEMORY, "no memory for a checkpoint");
     enum dv_status status = dv_process_check();
     if (status == DV_OK)
         status = list_regions(t);
@@ -306,30 +344,27 @@ static enum dv_status take_on_own_stack(void *arg)
     }
     uint64_t middle = dv_now_ns();
     if (status == DV_OK)
-        status = write_image(t);
-    if (status != DV_OK && selected && request->strategy->ops->aborted)
+        status = keep(t);
+    t->figures->select_ns = middle - begin;
+    t->figures->snapshot_ns = dv_now_ns() - middle;
+    t->figures->kept = t->job->keep;
+    t->figures->populated_bytes = pages_of(&t->job->populated) * DV_PAGE_BYTES;
+    if (status == DV_OK)
+        return DV_OK;
+    if (selected && request->strategy->ops->aborted)
         request->strategy->ops->aborted(request->strategy, request->epoch);
-    t->timings->select_ns = middle - begin;
-    t->timings->write_ns = dv_now_ns() - middle;
-    dv_page_set_free(&t->pages);
-    free(t->data_end);
-    dv_maps_free(&t->maps);
-    munmap(t->bounce, BOUNCE_BYTES);
+    dv_capture_discard(t->job);
+    t->job = NULL;
     return status;
 }
 
 enum dv_status dv_capture_take(const struct dv_capture_request *request,
-                               struct dv_image_writer **writer, struct dv_image_stats *stats,
-                               struct dv_capture_timings *timings)
+                               struct dv_capture_job **job, struct dv_capture_figures *figures)
 {
-    struct dv_image_stats own_stats = {0};
-    struct dv_capture_timings own_timings = {0};
-    struct take t = {.request = request, .stats = &own_stats, .timings = &own_timings};
+    struct dv_capture_figures own = {0};
+    struct take t = {.request = request, .figures = &own};
     enum dv_status status = dv_call_on_new_stack(take_on_own_stack, &t);
-    if (status != DV_OK)
-        return status;
-    *writer = t.writer;
-    *stats = own_stats;
-    *timings = own_timings;
-    return DV_OK;
+    *figures = own;
+    *job = t.job;
+    return status;
 }

@@ -45,6 +45,25 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
                                  "give a checkpoint up if the ranks do not come to a common stop "
                                  "within this time",
                                  CLI_RUN | CLI_RESTART, CLI_SECONDS},
+    [CLI_OPT_RESTORE] =
+        {"restore", 0, "auto|eager|lazy", "auto",
+         "how a restart brings memory back: eager reads it before the ranks run, lazy maps the "
+         "image "
+         "and reads pages as they are touched; auto: eager if there is memory for it",
+         CLI_RUN | CLI_RESTART, CLI_TEXT},
+    [CLI_OPT_SNAPSHOT] = {"snapshot", 0, "auto|copy|fork|stop", "auto",
+                          "how pages are kept while they are written and the application runs: copied, by a forked "
+                          "process, or not at all (it stands still); auto: copied if that is quick, else forked",
+                          CLI_RUN | CLI_RESTART, CLI_TEXT},
+    [CLI_OPT_STALL_TARGET] = {"stall-target", 0, "TIME", "20ms",
+                              "with --snapshot auto: copy rather than fork if that takes no longer",
+                              CLI_RUN | CLI_RESTART, CLI_SECONDS},
+    [CLI_OPT_CODEC] = {"codec", 0, "auto|none|lz4|zstd|shuffle-lz4|shuffle-zstd", "auto",
+                       "how image blocks are packed; auto: by a sample of each region, if it pays",
+                       CLI_RUN | CLI_RESTART, CLI_TEXT},
+    [CLI_OPT_ORACLE] = {"oracle", 0, NULL, "no",
+                        "compare each epoch with a full image of the same instant (slow; for tests)",
+                        CLI_RUN | CLI_RESTART, CLI_FLAG},
     [CLI_OPT_MPIEXEC] = {"mpiexec", 0, "PROGRAM", "mpiexec.mpich",
                          "the launcher of the MPI library that DejaVu was built with",
                          CLI_RUN | CLI_RESTART, CLI_TEXT},

@@ -3,11 +3,13 @@
 #include "cli/verbs.h"
 #include "common/fail.h"
 #include "common/io.h"
+#include "control/engine.h"
 #include "control/program.h"
 #include "control/supervisor.h"
 #include "image/manifest.h"
 
 #include <dejavu/log.h>
+#include <dejavu/option.h>
 
 #include <errno.h>
 #include <limits.h>
@@ -44,6 +46,35 @@ static enum dv_status copy_list(char ***list, size_t *count, char *const *items)
     return DV_OK;
 }
 
+static enum dv_status check_restore(void)
+{
+    static const char *const ways[] = {"auto", "eager", "lazy", NULL};
+    const char *text = cli_text(CLI_OPT_RESTORE);
+    for (size_t i = 0; ways[i]; i++)
+        if (strcmp(text, ways[i]) == 0)
+            return DV_OK;
+    const char *near = dv_did_you_mean(text, ways);
+    return dv_fail(MODULE, DV_ERR_USAGE, "--restore %s: there is auto, eager and lazy%s%s%s", text,
+                   near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
+static enum dv_status read_engine(struct dv_job *job)
+{
+    struct dv_engine engine;
+    char text[512];
+    double target;
+    enum dv_status status = cli_seconds(CLI_OPT_STALL_TARGET, &target);
+    if (status)
+        return status;
+    snprintf(text, sizeof text, "snapshot=%s,codec=%s,stall-target=%.9g,oracle=%s",
+             cli_text(CLI_OPT_SNAPSHOT), cli_text(CLI_OPT_CODEC), target,
+             cli_flag(CLI_OPT_ORACLE) ? "yes" : "no");
+    free(job->engine);
+    job->engine = NULL;
+    status = dv_engine_parse(text, &engine);
+    return status ? status : copy_text(&job->engine, text);
+}
+
 /* The settings that a restart may change. */
 static enum dv_status read_settings(struct dv_job *job)
 {
@@ -56,8 +87,13 @@ static enum dv_status read_settings(struct dv_job *job)
         return status;
     if (job->quiesce_timeout_s <= 0)
         return dv_fail(MODULE, DV_ERR_USAGE, "--quiesce-timeout must be more than 0");
+    if ((status = check_restore()) || (status = read_engine(job)))
+        return status;
     job->max_restarts = (uint32_t)restarts;
     job->keep = (uint32_t)keep;
+    free(job->restore);
+    if ((status = copy_text(&job->restore, cli_text(CLI_OPT_RESTORE))))
+        return status;
     free(job->mpiexec);
     return copy_text(&job->mpiexec, cli_text(CLI_OPT_MPIEXEC));
 }
@@ -182,6 +218,19 @@ int cli_run(void)
     return exit_status;
 }
 
+static enum dv_status engine_from_job(const struct dv_job *job)
+{
+    struct dv_engine engine;
+    char text[64];
+    enum dv_status status = dv_engine_parse(job->engine ? job->engine : "", &engine);
+    snprintf(text, sizeof text, "%.9g", engine.stall_target_s);
+    if (status || (status = cli_set_from_job(CLI_OPT_SNAPSHOT, dv_keep_name(engine.keep))) ||
+        (status = cli_set_from_job(CLI_OPT_CODEC, dv_codec_name(engine.codec))) ||
+        (status = cli_set_from_job(CLI_OPT_STALL_TARGET, text)))
+        return status;
+    return cli_set_from_job(CLI_OPT_ORACLE, engine.oracle ? "yes" : "no");
+}
+
 /* What the job file says stands below what is said now. */
 static enum dv_status settings_from_job(const struct dv_job *job)
 {
@@ -198,6 +247,9 @@ static enum dv_status settings_from_job(const struct dv_job *job)
         return status;
     snprintf(text, sizeof text, "%u", job->keep);
     if ((status = cli_set_from_job(CLI_OPT_KEEP, text)))
+        return status;
+    if ((status = engine_from_job(job)) ||
+        (status = cli_set_from_job(CLI_OPT_RESTORE, job->restore ? job->restore : "auto")))
         return status;
     return cli_set_from_job(CLI_OPT_MPIEXEC, job->mpiexec);
 }

@@ -125,7 +125,18 @@ static void on_exiting(struct dv_sup *s, unsigned rank, const void *payload, siz
         dv_epoch_abort(&s->epoch, DV_ERR_REFUSED, (int)rank, reason);
 }
 
-/* A failure that comes before the rank runs again is about the restore. */
+/* A rank that was restored lazily finds out afterwards that its image was damaged. */
+static bool is_about_restore(const struct dv_sup *s, const void *payload, size_t length)
+{
+    struct dv_wire_failed failed;
+    if (length != sizeof failed)
+        return false;
+    memcpy(&failed, payload, sizeof failed);
+    return s->restore_epoch != 0 && failed.epoch == s->restore_epoch &&
+           failed.status != DV_ERR_REFUSED;
+}
+
+/* A failure that comes before the rank runs again, or that names the epoch it was restored from, is about the restore. */
 static void on_start_failed(struct dv_sup *s, unsigned rank, const void *payload, size_t length)
 {
     struct dv_wire_failed failed;
@@ -204,8 +215,11 @@ static enum dv_status dispatch(struct dv_sup *s, unsigned rank, const struct dv_
     case DV_WIRE_RESTORED:
         on_restored(s, rank, payload, h->length);
         return DV_OK;
+    case DV_WIRE_DECISIONS:
+        dv_events_decisions(s->events, rank, payload, h->length);
+        return DV_OK;
     case DV_WIRE_FAILED:
-        if (!s->ranks[rank].restored) {
+        if (!s->ranks[rank].restored || is_about_restore(s, payload, h->length)) {
             on_start_failed(s, rank, payload, h->length);
             return DV_OK;
         }

@@ -3,6 +3,7 @@
 
 #include "common/fail.h"
 #include "common/io.h"
+#include "common/keep.h"
 
 #include <dejavu/log.h>
 
@@ -75,6 +76,12 @@ void dv_events_log(struct dv_events *events, const char *event, const char *form
     events->fd = -1;
 }
 
+static const char *snapshot_name(uint64_t kept)
+{
+    const char *name = dv_keep_name((enum dv_keep)kept);
+    return name ? name : "unknown";
+}
+
 void dv_events_figures(struct dv_events *events, const char *event, unsigned rank,
                        const struct dv_wire_figures *f)
 {
@@ -87,13 +94,20 @@ void dv_events_figures(struct dv_events *events, const char *event, unsigned ran
         {"collectives_ns", f->collectives_ns},
         {"drain_ns", f->drain_ns},
         {"select_ns", f->select_ns},
-        {"write_ns", f->write_ns},
+        {"scan_ns", f->scan_ns},
+        {"snapshot_ns", f->snapshot_ns},
         {"stall_ns", f->stall_ns},
+        {"write_ns", f->write_ns},
         {"sync_ns", f->sync_ns},
+        {"populated_bytes", f->populated_bytes},
         {"examined_bytes", f->examined_bytes},
         {"zero_bytes", f->zero_bytes},
+        {"same_bytes", f->same_bytes},
         {"data_bytes", f->data_bytes},
+        {"inherited_bytes", f->inherited_bytes},
         {"file_bytes", f->file_bytes},
+        {"parent_epoch", f->parent_epoch},
+        {"oracle_pages", f->oracle_pages},
         {"drained_messages", f->drained_messages},
         {"drained_bytes", f->drained_bytes},
         {"split_ns", f->split_ns},
@@ -101,6 +115,9 @@ void dv_events_figures(struct dv_events *events, const char *event, unsigned ran
         {"read_ns", f->read_ns},
         {"rebuild_ns", f->rebuild_ns},
         {"restore_ns", f->restore_ns},
+        {"chain_length", f->chain_length},
+        {"loaded_bytes", f->loaded_bytes},
+        {"lazy_bytes", f->lazy_bytes},
     };
     char text[LINE_BYTES / 2];
     size_t used = 0;
@@ -110,8 +127,31 @@ void dv_events_figures(struct dv_events *events, const char *event, unsigned ran
     char digest[33];
     for (size_t i = 0; i < sizeof f->digest; i++)
         snprintf(digest + 2 * i, 3, "%02x", f->digest[i]);
-    dv_events_log(events, event, "epoch=%" PRIu64 " rank=%u%s digest=%s", f->epoch, rank, text,
-                  digest);
+    dv_events_log(events, event, "epoch=%" PRIu64 " rank=%u%s snapshot=%s digest=%s", f->epoch,
+                  rank, text, snapshot_name(f->kept), digest);
+}
+
+void dv_events_decisions(struct dv_events *events, unsigned rank, const void *payload,
+                         size_t length)
+{
+    struct dv_wire_epoch frame;
+    if (length < sizeof frame)
+        return;
+    memcpy(&frame, payload, sizeof frame);
+    const char *text = (const char *)payload + sizeof frame;
+    size_t left = strnlen(text, length - sizeof frame);
+    while (left > 0) {
+        const char *end = memchr(text, '\n', left);
+        size_t line = end ? (size_t)(end - text) : left;
+        int shown = line < LINE_BYTES ? (int)line : LINE_BYTES;
+        const char *event = strncmp(text, "start=", 6) == 0 ? "region" : "decision";
+        if (line > 0)
+            dv_events_log(events, event, "epoch=%" PRIu64 " rank=%u %.*s", frame.epoch, rank, shown,
+                          text);
+        line += end != NULL;
+        text += line;
+        left -= line;
+    }
 }
 
 const char *dv_events_quote(const char *text, char *buffer, size_t buffer_bytes)

@@ -21,6 +21,10 @@ void dv_events_log(struct dv_events *events, const char *event, const char *form
 /* A line with all of a rank's figures. */
 void dv_events_figures(struct dv_events *events, const char *event, unsigned rank,
                        const struct dv_wire_figures *figures);
+/* A line for each line of a DECISIONS frame's text: `region` if it begins with `start=`, else `decision` (struct dv_wire_epoch + text, with or
+ * without a NUL). A frame that is too short says nothing and is left out. */
+void dv_events_decisions(struct dv_events *events, unsigned rank, const void *payload,
+                         size_t length);
 /* "text with spaces" in double quotes, quotes and backslashes escaped, so that a line can be split.
  */
 const char *dv_events_quote(const char *text, char *buffer, size_t buffer_bytes);

@@ -13,15 +13,16 @@
 const char *dv_wire_type_name(unsigned type)
 {
     static const char *const names[] = {
-        [DV_WIRE_HELLO] = "HELLO",     [DV_WIRE_WELCOME] = "WELCOME",
-        [DV_WIRE_STOP] = "STOP",       [DV_WIRE_PARKED] = "PARKED",
-        [DV_WIRE_RAISE] = "RAISE",     [DV_WIRE_TARGET] = "TARGET",
-        [DV_WIRE_STEP] = "STEP",       [DV_WIRE_PROCEED] = "PROCEED",
-        [DV_WIRE_WRITTEN] = "WRITTEN", [DV_WIRE_RESUME] = "RESUME",
-        [DV_WIRE_DURABLE] = "DURABLE", [DV_WIRE_COMMITTED] = "COMMITTED",
-        [DV_WIRE_FAILED] = "FAILED",   [DV_WIRE_ABORT] = "ABORT",
-        [DV_WIRE_EXITING] = "EXITING", [DV_WIRE_RESTORED] = "RESTORED",
-        [DV_WIRE_COMMAND] = "COMMAND", [DV_WIRE_ANSWER] = "ANSWER",
+        [DV_WIRE_HELLO] = "HELLO",       [DV_WIRE_WELCOME] = "WELCOME",
+        [DV_WIRE_STOP] = "STOP",         [DV_WIRE_PARKED] = "PARKED",
+        [DV_WIRE_RAISE] = "RAISE",       [DV_WIRE_TARGET] = "TARGET",
+        [DV_WIRE_STEP] = "STEP",         [DV_WIRE_PROCEED] = "PROCEED",
+        [DV_WIRE_WRITTEN] = "WRITTEN",   [DV_WIRE_RESUME] = "RESUME",
+        [DV_WIRE_DURABLE] = "DURABLE",   [DV_WIRE_COMMITTED] = "COMMITTED",
+        [DV_WIRE_FAILED] = "FAILED",     [DV_WIRE_DECISIONS] = "DECISIONS",
+        [DV_WIRE_ABORT] = "ABORT",       [DV_WIRE_EXITING] = "EXITING",
+        [DV_WIRE_RESTORED] = "RESTORED", [DV_WIRE_COMMAND] = "COMMAND",
+        [DV_WIRE_ANSWER] = "ANSWER",
     };
     if (type >= sizeof names / sizeof names[0] || !names[type])
         return "unknown";

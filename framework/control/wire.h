@@ -47,7 +47,7 @@
 #include <stdint.h>
 
 #define DV_WIRE_MAGIC 0x4a565744u
-#define DV_WIRE_VERSION 2u
+#define DV_WIRE_VERSION 3u
 #define DV_WIRE_TOKEN_BYTES 32
 #define DV_WIRE_MAX_PAYLOAD (16u << 20)
 
@@ -98,6 +98,12 @@ struct dv_wire_epoch {
 
 struct dv_wire_stop {
     uint64_t epoch;
+    /* The newest committed epoch that this process has captured or was restored from, and this rank's image of it: what
+     * the epoch may inherit from. 0: there is none, or it is damaged. */
+    uint64_t parent_epoch;
+    uint8_t parent_digest[16];
+    uint32_t complete; /* 1: inherit nothing, the chain is too long (the strategy sees parent_epoch 0) */
+    uint32_t reserved;
     char directory[1024]; /* absolute; exists */
     char recycle[1024];   /* absolute path of this rank's spare image, or "" */
 };
@@ -114,9 +120,6 @@ struct dv_wire_parked {
     /* struct dv_wire_entry entries[count]; */
 };
 
-/* How the pages of an epoch were kept while the application went on. */
-enum dv_snapshot { DV_SNAPSHOT_STOP, DV_SNAPSHOT_COPY, DV_SNAPSHOT_FORK };
-
 /* Per epoch and rank; times in nanoseconds. Zero where it does not apply. */
 struct dv_wire_figures {
     uint64_t epoch;
@@ -126,12 +129,12 @@ struct dv_wire_figures {
     uint64_t collectives_ns, drain_ns;
     uint64_t select_ns;   /* listing regions and the strategy's choice; contains: */
     uint64_t scan_ns;     /* asking the kernel which pages exist and which were written */
-    uint64_t snapshot_ns; /* process state, and copying pages, forking, or (DV_SNAPSHOT_STOP) writing */
+    uint64_t snapshot_ns; /* process state, and copying pages, forking, or (kept by stopping) writing */
     uint64_t stall_ns;    /* from the safe point at which it was held to RESUME */
-    /* The application running (but for DV_SNAPSHOT_STOP): */
+    /* The application running (unless kept by stopping): */
     uint64_t write_ns; /* writing pages into the image */
     uint64_t sync_ns;  /* fsync and rename */
-    uint64_t snapshot; /* enum dv_snapshot */
+    uint64_t kept;     /* how pages were kept, enum dv_keep (common/keep.h): 0 stopping, 1 copying, 2 forking */
     /* What of it: */
     uint64_t populated_bytes; /* pages that hold information */
     uint64_t examined_bytes;  /* of these, chosen by the strategy (with a tracker: written since the parent) */
@@ -141,6 +144,7 @@ struct dv_wire_figures {
     uint64_t inherited_bytes; /* as in the parent, not stored */
     uint64_t file_bytes;
     uint64_t parent_epoch; /* 0: complete by itself */
+    uint64_t oracle_pages; /* compared with a full image of the same instant */
     uint64_t drained_messages, drained_bytes;
     uint8_t digest[16];
     /* RESTORED: */

@@ -8,46 +8,60 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-typedef uint64_t (*checksum_fn)(const void *bytes, size_t length);
+struct variant {
+    const char *name;
+    uint64_t (*checksum64)(const void *bytes, size_t length);
+    void (*checksum128)(const void *bytes, size_t length, uint64_t checksum[2]);
+};
 
 uint64_t dv_checksum64_sse2(const void *bytes, size_t length)
 {
     return XXH3_64bits(bytes, length);
 }
 
-static checksum_fn choose(void)
+void dv_checksum128_sse2(const void *bytes, size_t length, uint64_t checksum[2])
 {
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f"))
-        return dv_checksum64_avx512;
-    if (__builtin_cpu_supports("avx2"))
-        return dv_checksum64_avx2;
-    return dv_checksum64_sse2;
+    XXH128_hash_t hash = XXH3_128bits(bytes, length);
+    checksum[0] = hash.low64;
+    checksum[1] = hash.high64;
 }
 
-static checksum_fn chosen(void)
+static const struct variant *choose(void)
+{
+    static const struct variant avx512 = {"avx512", dv_checksum64_avx512, dv_checksum128_avx512},
+                                avx2 = {"avx2", dv_checksum64_avx2, dv_checksum128_avx2},
+                                sse2 = {"sse2", dv_checksum64_sse2, dv_checksum128_sse2};
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f"))
+        return &avx512;
+    return __builtin_cpu_supports("avx2") ? &avx2 : &sse2;
+}
+
+static const struct variant *chosen(void)
 {
     /* Threads may race here; all of them store the same value. */
-    static checksum_fn cached;
-    checksum_fn f = __atomic_load_n(&cached, __ATOMIC_RELAXED);
-    if (!f) {
-        f = choose();
-        __atomic_store_n(&cached, f, __ATOMIC_RELAXED);
+    static const struct variant *cached;
+    const struct variant *v = __atomic_load_n(&cached, __ATOMIC_RELAXED);
+    if (!v) {
+        v = choose();
+        __atomic_store_n(&cached, v, __ATOMIC_RELAXED);
     }
-    return f;
+    return v;
 }
 
 uint64_t dv_checksum64(const void *bytes, size_t length)
 {
-    return chosen()(bytes, length);
+    return chosen()->checksum64(bytes, length);
+}
+
+void dv_checksum128(const void *bytes, size_t length, uint64_t checksum[2])
+{
+    chosen()->checksum128(bytes, length, checksum);
 }
 
 const char *dv_checksum_variant(void)
 {
-    checksum_fn f = chosen();
-    if (f == dv_checksum64_avx512)
-        return "avx512";
-    return f == dv_checksum64_avx2 ? "avx2" : "sse2";
+    return chosen()->name;
 }
 
 int dv_page_is_zero(const void *page)

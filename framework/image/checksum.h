@@ -8,6 +8,8 @@
 
 /* XXH3-64, seed 0. */
 uint64_t dv_checksum64(const void *bytes, size_t length);
+/* XXH3-128, seed 0: low and high half. */
+void dv_checksum128(const void *bytes, size_t length, uint64_t checksum[2]);
 /* Does the 4 KiB page hold zeros only? */
 int dv_page_is_zero(const void *page);
 /* Which variant is in use: "avx512", "avx2", "sse2" (for records). */
@@ -17,5 +19,8 @@ const char *dv_checksum_variant(void);
 uint64_t dv_checksum64_avx512(const void *bytes, size_t length);
 uint64_t dv_checksum64_avx2(const void *bytes, size_t length);
 uint64_t dv_checksum64_sse2(const void *bytes, size_t length);
+void dv_checksum128_avx512(const void *bytes, size_t length, uint64_t checksum[2]);
+void dv_checksum128_avx2(const void *bytes, size_t length, uint64_t checksum[2]);
+void dv_checksum128_sse2(const void *bytes, size_t length, uint64_t checksum[2]);
 
 #endif

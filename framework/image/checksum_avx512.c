@@ -15,3 +15,10 @@ uint64_t dv_checksum64_avx512(const void *bytes, size_t length)
 {
     return XXH3_64bits(bytes, length);
 }
+
+void dv_checksum128_avx512(const void *bytes, size_t length, uint64_t checksum[2])
+{
+    XXH128_hash_t hash = XXH3_128bits(bytes, length);
+    checksum[0] = hash.low64;
+    checksum[1] = hash.high64;
+}

@@ -1,12 +1,19 @@
-/* Manifests: written, read, listed, and checked against their images.
+/* Manifests: written, read and listed.
  *
- *      dejavu-manifest 1
+ *      dejavu-manifest 2
  *      epoch = 7
- *      parent = 0
+ *      parent = 6
+ *      generation = 0
  *      ranks = 2
  *      committed_unix_ns = 1712345678901234567
- *      strategy = full+coordinated
- *      rank 0 = <file bytes> <data bytes> <digest, 32 hex digits>
+ *      strategy = incremental+coordinated
+ *      level = partner
+ *      parity = 0
+ *      survives = 1                       (lost nodes; "all" for level shared)
+ *      nodes = 2
+ *      node 0 = /local/a/dejavu-0123456789abcdef
+ *      node 1 = /local/b/dejavu-0123456789abcdef
+ *      rank 0 = <file bytes> <data bytes> <digest, 32 hex digits> <parent>
  *      rank 1 = ...
  *      checksum = <XXH3-64 of all lines above, 16 hex digits>
  *
@@ -17,7 +24,6 @@
 #include "common/io.h"
 #include "image/checksum.h"
 #include "image/epochs.h"
-#include "image/image.h"
 
 #include <dejavu/log.h>
 
@@ -32,10 +38,12 @@
 #include <unistd.h>
 
 #define MODULE "manifest"
-#define HEADER_BYTES 512u
-#define RANK_LINE_BYTES 128u
+#define HEADER_BYTES 1024u
+#define RANK_LINE_BYTES 160u
+#define NODE_LINE_BYTES (PATH_MAX + 32u)
 #define MAX_RANKS (1u << 20)
-#define MAX_BYTES (HEADER_BYTES + (size_t)MAX_RANKS * RANK_LINE_BYTES)
+#define MAX_BYTES                                                                                  \
+    (HEADER_BYTES + (size_t)MAX_RANKS * RANK_LINE_BYTES + DV_MOST_NODES * NODE_LINE_BYTES)
 
 void dv_epoch_directory(const char *job, uint64_t epoch, char *path, size_t path_bytes)
 {
@@ -58,31 +66,75 @@ static void __attribute__((format(printf, 2, 3))) append(struct text *t, const c
         t->length += (size_t)n < t->capacity - t->length ? (size_t)n : t->capacity - t->length;
 }
 
+static void append_place(struct text *t, const struct dv_place *place)
+{
+    uint32_t survives = dv_place_survives(place);
+    append(t, "level = %s\nparity = %" PRIu32 "\n", dv_level_name(place->level), place->parity);
+    if (survives == DV_SURVIVES_ANY)
+        append(t, "survives = all\n");
+    else
+        append(t, "survives = %" PRIu32 "\n", survives);
+    append(t, "nodes = %" PRIu32 "\n", place->node_count);
+    for (uint32_t i = 0; i < place->node_count; i++)
+        append(t, "node %" PRIu32 " = %s\n", i, place->node[i]);
+}
+
 static void append_manifest(struct text *t, const struct dv_manifest *m)
 {
-    append(t, "dejavu-manifest 1\nepoch = %" PRIu64 "\nparent = %" PRIu64 "\nranks = %" PRIu32 "\n",
-           m->epoch, m->parent_epoch, m->ranks);
+    append(t, "dejavu-manifest 2\nepoch = %" PRIu64 "\nparent = %" PRIu64 "\n", m->epoch,
+           m->parent_epoch);
+    append(t, "generation = %" PRIu32 "\nranks = %" PRIu32 "\n", m->generation, m->ranks);
     append(t, "committed_unix_ns = %" PRId64 "\nstrategy = %s\n", m->committed_unix_ns,
            m->strategy);
+    append_place(t, &m->place);
     for (uint32_t i = 0; i < m->ranks; i++) {
         const struct dv_manifest_rank *r = &m->rank[i];
         append(t, "rank %" PRIu32 " = %" PRIu64 " %" PRIu64 " ", i, r->file_bytes, r->data_bytes);
         for (size_t j = 0; j < sizeof r->digest; j++)
             append(t, "%02x", r->digest[j]);
-        append(t, "\n");
+        append(t, " %" PRIu64 "\n", r->parent_epoch);
     }
     append(t, "checksum = %016" PRIx64 "\n", dv_checksum64(t->bytes, t->length));
+}
+
+/* Do the parts fit together? The same is asked of what is written and of what is read. */
+static int place_is_sound(const struct dv_place *p)
+{
+    if (p->level == DV_LEVEL_SHARED)
+        return p->node_count == 0 && p->parity == 0;
+    if (p->node_count == 0 || p->node_count > DV_MOST_NODES)
+        return 0;
+    if (p->level == DV_LEVEL_RS ? p->parity == 0 || p->parity >= p->node_count : p->parity != 0)
+        return 0;
+    if (p->level == DV_LEVEL_PARTNER && p->node_count < 2)
+        return 0;
+    for (uint32_t i = 0; i < p->node_count; i++)
+        if (p->node[i][0] != '/' || strlen(p->node[i]) >= PATH_MAX || strpbrk(p->node[i], "\n\r"))
+            return 0;
+    return 1;
+}
+
+static int ranks_are_sound(const struct dv_manifest *m)
+{
+    int inherits = 0;
+    for (uint32_t i = 0; i < m->ranks; i++) {
+        if (m->rank[i].parent_epoch != 0 && m->rank[i].parent_epoch != m->parent_epoch)
+            return 0;
+        inherits |= m->rank[i].parent_epoch != 0;
+    }
+    return m->parent_epoch < m->epoch && inherits == (m->parent_epoch != 0);
 }
 
 enum dv_status dv_manifest_write(const char *job, const struct dv_manifest *m)
 {
     char directory[PATH_MAX];
     if (m->ranks == 0 || m->ranks > MAX_RANKS || !memchr(m->strategy, 0, sizeof m->strategy) ||
-        strpbrk(m->strategy, "\n\r"))
+        strpbrk(m->strategy, "\n\r") || !place_is_sound(&m->place) || !ranks_are_sound(m))
         return dv_fail(MODULE, DV_ERR_INTERNAL,
                        "epoch %" PRIu64 ": a manifest that cannot be written", m->epoch);
     dv_epoch_directory(job, m->epoch, directory, sizeof directory);
-    struct text t = {.capacity = HEADER_BYTES + (size_t)m->ranks * RANK_LINE_BYTES};
+    struct text t = {.capacity = HEADER_BYTES + (size_t)m->ranks * RANK_LINE_BYTES +
+                                 (size_t)m->place.node_count * NODE_LINE_BYTES};
     t.bytes = malloc(t.capacity);
     if (!t.bytes)
         return dv_fail(MODULE, DV_ERR_NO_MEMORY,
@@ -150,10 +202,12 @@ static void line_text(struct cursor *c, char *text, size_t text_bytes)
 
 static void parse_head(struct cursor *c, struct dv_manifest *m)
 {
-    expect(c, "dejavu-manifest 1\nepoch = ");
+    expect(c, "dejavu-manifest 2\nepoch = ");
     m->epoch = number(c);
     expect(c, "\nparent = ");
     m->parent_epoch = number(c);
+    expect(c, "\ngeneration = ");
+    uint64_t generation = number(c);
     expect(c, "\nranks = ");
     uint64_t ranks = number(c);
     expect(c, "\ncommitted_unix_ns = ");
@@ -161,9 +215,57 @@ static void parse_head(struct cursor *c, struct dv_manifest *m)
     expect(c, "\nstrategy = ");
     line_text(c, m->strategy, sizeof m->strategy);
     expect(c, "\n");
-    c->wrong |= ranks == 0 || ranks > MAX_RANKS || committed > INT64_MAX;
+    c->wrong |=
+        ranks == 0 || ranks > MAX_RANKS || committed > INT64_MAX || generation > UINT32_MAX / 2;
     m->ranks = c->wrong ? 0 : (uint32_t)ranks;
+    m->generation = (uint32_t)generation;
     m->committed_unix_ns = (int64_t)committed;
+}
+
+static void parse_level(struct cursor *c, struct dv_place *place)
+{
+    char name[16] = "";
+    expect(c, "level = ");
+    line_text(c, name, sizeof name);
+    for (int i = DV_LEVEL_SHARED; i <= DV_LEVEL_RS; i++) {
+        if (strcmp(dv_level_name((enum dv_level)i), name) == 0) {
+            place->level = (enum dv_level)i;
+            return;
+        }
+    }
+    c->wrong = 1;
+}
+
+static enum dv_status parse_place(struct cursor *c, struct dv_place *place)
+{
+    char path[PATH_MAX];
+    parse_level(c, place);
+    expect(c, "\nparity = ");
+    uint64_t parity = number(c);
+    expect(c, "\nsurvives = ");
+    line_text(c, path, sizeof path); /* follows from level and parity; here for people */
+    expect(c, "\nnodes = ");
+    uint64_t nodes = number(c);
+    expect(c, "\n");
+    c->wrong |= parity > DV_MOST_NODES || nodes > DV_MOST_NODES;
+    if (c->wrong)
+        return DV_OK;
+    place->parity = (uint32_t)parity;
+    place->node = calloc(nodes + 1, sizeof *place->node);
+    if (!place->node)
+        return DV_ERR_NO_MEMORY;
+    for (; !c->wrong && place->node_count < nodes; place->node_count++) {
+        expect(c, "node ");
+        c->wrong |= number(c) != place->node_count;
+        expect(c, " = ");
+        line_text(c, path, sizeof path);
+        expect(c, "\n");
+        place->node[place->node_count] = strdup(c->wrong ? "" : path);
+        if (!place->node[place->node_count])
+            return DV_ERR_NO_MEMORY;
+    }
+    c->wrong |= !c->wrong && !place_is_sound(place);
+    return DV_OK;
 }
 
 static void parse_rank(struct cursor *c, uint32_t index, struct dv_manifest_rank *r)
@@ -176,6 +278,8 @@ static void parse_rank(struct cursor *c, uint32_t index, struct dv_manifest_rank
     r->data_bytes = number(c);
     expect(c, " ");
     hex_bytes(c, r->digest, sizeof r->digest);
+    expect(c, " ");
+    r->parent_epoch = number(c);
     expect(c, "\n");
 }
 
@@ -197,6 +301,8 @@ static enum dv_status parse(const char *path, const char *text, size_t length, u
 {
     if (!checksum_is_right(text, length))
         return dv_fail(MODULE, DV_ERR_DAMAGED, "%s is damaged: its checksum is wrong", path);
+    if (strncmp(text, "dejavu-manifest 2\n", 18) != 0)
+        return dv_fail(MODULE, DV_ERR_DAMAGED, "%s was written by another version of DejaVu", path);
     struct cursor c = {.at = text};
     parse_head(&c, m);
     if (c.wrong)
@@ -204,17 +310,17 @@ static enum dv_status parse(const char *path, const char *text, size_t length, u
     if (m->epoch != epoch)
         return dv_fail(MODULE, DV_ERR_DAMAGED, "%s is damaged: it is of epoch %" PRIu64, path,
                        m->epoch);
-    m->rank = calloc(m->ranks, sizeof *m->rank);
-    if (!m->rank)
-        return dv_fail(MODULE, DV_ERR_NO_MEMORY, "cannot read %s: out of memory", path);
+    enum dv_status status = parse_place(&c, &m->place);
+    if (!status && !c.wrong && !(m->rank = calloc(m->ranks, sizeof *m->rank)))
+        status = DV_ERR_NO_MEMORY;
+    if (status)
+        return dv_fail(MODULE, status, "cannot read %s: out of memory", path);
     for (uint32_t i = 0; i < m->ranks && !c.wrong; i++)
         parse_rank(&c, i, &m->rank[i]);
     expect(&c, "checksum = ");
-    if (c.wrong) {
-        dv_manifest_free(m);
-        return dv_fail(MODULE, DV_ERR_DAMAGED, "%s is damaged: its list of ranks cannot be read",
-                       path);
-    }
+    if (c.wrong || !ranks_are_sound(m))
+        return dv_fail(MODULE, DV_ERR_DAMAGED,
+                       "%s is damaged: its list of nodes or ranks cannot be read", path);
     return DV_OK;
 }
 
@@ -234,11 +340,14 @@ enum dv_status dv_manifest_read(const char *job, uint64_t epoch, struct dv_manif
         return status;
     status = parse(path, text, length, epoch, manifest);
     free(text);
+    if (status)
+        dv_manifest_free(manifest);
     return status;
 }
 
 void dv_manifest_free(struct dv_manifest *manifest)
 {
+    dv_place_free(&manifest->place);
     free(manifest->rank);
     manifest->rank = NULL;
 }
@@ -337,52 +446,4 @@ enum dv_status dv_manifest_list(const char *job, uint64_t **epochs, size_t *coun
     *epochs = all;
     *count = kept;
     return DV_OK;
-}
-
-static enum dv_status fits_not(const char *path, const char *what)
-{
-    return dv_fail(MODULE, DV_ERR_DAMAGED, "%s does not fit its manifest: %s", path, what);
-}
-
-static enum dv_status verify_rank(const char *path, const struct dv_manifest *m, uint32_t rank,
-                                  int deep)
-{
-    struct dv_image_reader *reader = NULL;
-    enum dv_status status = dv_image_reader_open(path, &reader);
-    if (status)
-        return status == DV_ERR_NOT_FOUND ? DV_ERR_DAMAGED : status;
-    const struct dv_image_identity *id = dv_image_reader_identity(reader);
-    const struct dv_image_stats *stats = dv_image_reader_stats(reader);
-    const struct dv_manifest_rank *expected = &m->rank[rank];
-    if (id->epoch != m->epoch || id->parent_epoch != m->parent_epoch)
-        status = fits_not(path, "another epoch");
-    else if (id->rank != rank || id->size != m->ranks)
-        status = fits_not(path, "another rank or number of ranks");
-    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): cannot be; the analyser loses track */
-    else if (memcmp(stats->digest, expected->digest, sizeof stats->digest) != 0 ||
-             stats->file_bytes != expected->file_bytes || stats->data_bytes != expected->data_bytes)
-        status = fits_not(path, "another digest or size");
-    else if (deep)
-        status = dv_image_reader_verify(reader);
-    dv_image_reader_close(reader);
-    return status;
-}
-
-enum dv_status dv_manifest_verify(const char *job, uint64_t epoch, int deep)
-{
-    struct dv_manifest m;
-    char directory[PATH_MAX], path[PATH_MAX + 32];
-    enum dv_status status = dv_manifest_read(job, epoch, &m);
-    if (status)
-        return status;
-    dv_epoch_directory(job, epoch, directory, sizeof directory);
-    /* All ranks, so that every damage is named. */
-    for (uint32_t i = 0; i < m.ranks; i++) {
-        snprintf(path, sizeof path, "%s/rank-%" PRIu32 ".dvi", directory, i);
-        enum dv_status one = verify_rank(path, &m, i, deep);
-        if (!status)
-            status = one;
-    }
-    dv_manifest_free(&m);
-    return status;
 }

@@ -37,6 +37,7 @@
 #define NUDGE_FIRST_US 100
 #define NUDGE_LAST_US 10000
 #define PARKED_POLL_NS 100000
+#define WRITER_WAIT_NS 1000000000ull
 
 enum main_state { RUNNING, PARKED, CAPTURING, WRITTEN };
 
@@ -57,7 +58,9 @@ static struct {
     struct dv_cut_entry raised;  /* last told by RAISE */
     uint64_t stop_ns, parked_ns; /* when */
     struct dv_wire_figures figures;
-    struct dv_image_writer *writer; /* written, not yet durable */
+    struct dv_capture_job *job; /* taken, not yet given to the writer */
+    struct dv_capture_figures taken;
+    uint64_t baseline; /* the last committed or the restored epoch: what memory is known to differ from; 0: none */
     struct {
         uint64_t epoch;
         int committed;
@@ -165,6 +168,10 @@ static enum dv_status check(char *why, size_t why_bytes)
 {
     int tids[8];
     size_t threads = dv_threads_upper(tids, sizeof tids / sizeof *tids);
+    if (!dv_writer_wait(WRITER_WAIT_NS)) {
+        snprintf(why, why_bytes, "the image of a checkpoint that was given up is still being written");
+        return DV_ERR_BUSY;
+    }
     if (threads > 0) {
         snprintf(why, why_bytes,
                  "the application has %zu%s thread%s beside its main one (the first has id %d); "
@@ -278,6 +285,9 @@ void dv_agent_record(const char *what, uint64_t value)
             .split_ns = dv_rank.split_ns,
             .mpi_init_ns = dv_rank.mpi_init_ns,
             .read_ns = dv_rank.read_ns,
+            .chain_length = dv_rank.chain_length,
+            .loaded_bytes = dv_rank.loaded_bytes,
+            .lazy_bytes = dv_rank.lazy_bytes,
             .rebuild_ns = value,
             .restore_ns = dv_now_ns() - dv_rank.started_ns,
         };
@@ -305,22 +315,36 @@ static void tell_strategy(void)
         ops->aborted(dv_rank.capture, epoch);
 }
 
-static enum dv_status take(uint64_t epoch, struct dv_image_writer **writer)
+/* What the epoch may inherit from: what the supervisor names, if that is what this process's memory is known by. */
+static void fill_parent(struct dv_image_identity *identity)
+{
+    const struct dv_wire_stop *stop = &agent.stop;
+    if (stop->complete || stop->parent_epoch == 0 || stop->parent_epoch != agent.baseline)
+        return;
+    identity->parent_epoch = stop->parent_epoch;
+    memcpy(identity->parent_digest, stop->parent_digest, sizeof identity->parent_digest);
+}
+
+static enum dv_status take(uint64_t epoch, struct dv_capture_job **job)
 {
     struct dv_image_identity identity;
-    struct dv_image_stats stats = {0};
-    struct dv_capture_timings timings = {0};
     char name[32];
     dv_identity_fill(&identity, epoch);
+    fill_parent(&identity);
     snprintf(name, sizeof name, "rank-%d.dvi", dv_rank.rank);
     DV_GATE->captured_ns = (int64_t)dv_now_ns();
     struct dv_capture_request request = {
         .epoch = epoch,
+        .job = dv_rank.options.job,
         .directory = agent.stop.directory,
         .name = name,
         .recycle = agent.stop.recycle[0] != '\0' ? agent.stop.recycle : NULL,
         .identity = &identity,
         .strategy = dv_rank.capture,
+        .keep = dv_rank.engine.keep,
+        .codec = dv_rank.engine.codec,
+        .stall_target_ns = (uint64_t)(dv_rank.engine.stall_target_s * 1e9),
+        .oracle = dv_rank.engine.oracle,
         .lower_fd_base = dv_rank.lower_fd_base,
         .stdio = dv_rank.stdio,
         .stack_start = dv_rank.stack_start,
@@ -329,51 +353,88 @@ static enum dv_status take(uint64_t epoch, struct dv_image_writer **writer)
         .heap_start = DV_BREAK_BASE,
         .heap_end = (uint64_t)DV_RAW(SYS_brk, 0),
     };
-    enum dv_status status = dv_capture_take(&request, writer, &stats, &timings);
+    enum dv_status status = dv_capture_take(&request, job, &agent.taken);
     struct dv_wire_figures *f = &agent.figures;
     f->epoch = epoch;
-    f->select_ns = timings.select_ns;
-    f->write_ns = timings.write_ns;
-    f->examined_bytes = stats.examined_bytes;
-    f->zero_bytes = stats.zero_bytes;
-    f->data_bytes = stats.data_bytes;
-    f->file_bytes = stats.file_bytes;
-    memcpy(f->digest, stats.digest, sizeof f->digest);
+    f->select_ns = agent.taken.select_ns;
+    f->scan_ns = agent.taken.scan_ns;
+    f->snapshot_ns = agent.taken.snapshot_ns;
+    f->write_ns = agent.taken.write_ns;
+    f->kept = agent.taken.kept;
+    f->populated_bytes = agent.taken.populated_bytes;
     return status;
+}
+
+static void send_decisions(uint64_t epoch)
+{
+    const char *text = dv_capture_decisions();
+    struct dv_wire_epoch frame = {.epoch = epoch};
+    if (text[0] != '\0')
+        send_frame(DV_WIRE_DECISIONS, &frame, sizeof frame, text, strlen(text));
 }
 
 /* Called by the gate, on the upper stack. A restored process does not come back here but to the
  * gate. */
 int dv_agent_capture(uint64_t epoch)
 {
-    struct dv_image_writer *writer = NULL;
+    struct dv_capture_job *job = NULL;
     tell_strategy();
-    enum dv_status status = take(epoch, &writer);
+    enum dv_status status = take(epoch, &job);
     pthread_mutex_lock(&agent.lock);
     agent.selected = status == DV_OK; /* else the engine has told the strategy itself */
     if (agent.epoch == epoch) {
         agent.state = WRITTEN;
         agent.resumed = 0;
-        agent.writer = writer;
-        writer = NULL;
+        agent.job = job;
+        job = NULL;
         if (status == DV_OK)
             send_frame(DV_WIRE_WRITTEN, &agent.figures, sizeof agent.figures, NULL, 0);
         else
             send_failed(epoch, status, dv_why());
+        send_decisions(epoch);
         while (agent.epoch == epoch && !agent.resumed)
             pthread_cond_wait(&agent.changed, &agent.lock);
     }
     int resumed = agent.epoch == epoch && agent.resumed;
     if (resumed)
         agent.state = RUNNING;
-    else if (agent.selected) { /* given up while we were writing */
+    else if (agent.selected) { /* given up while we were taking it */
         agent.selected = 0;
         agent.verdict.epoch = epoch;
         agent.verdict.committed = 0;
     }
     pthread_mutex_unlock(&agent.lock);
-    dv_image_writer_abort(writer);
+    dv_capture_discard(job);
     return resumed ? DV_OUTCOME_COMMITTED : DV_OUTCOME_ABORTED;
+}
+
+/* ---- the writer's answer -------------------------------------------------- */
+
+/* Called by the writer thread when the image is durable, or cannot be. */
+void dv_agent_written(uint64_t epoch, enum dv_status status, const char *why,
+                      const struct dv_capture_figures *taken)
+{
+    pthread_mutex_lock(&agent.lock);
+    if (agent.epoch == epoch) {
+        struct dv_wire_figures *f = &agent.figures;
+        const struct dv_image_stats *image = &taken->image;
+        f->write_ns = taken->write_ns;
+        f->sync_ns = taken->sync_ns;
+        f->examined_bytes = image->examined_bytes;
+        f->zero_bytes = image->zero_bytes;
+        f->same_bytes = image->same_bytes;
+        f->data_bytes = image->data_bytes;
+        f->inherited_bytes = image->inherited_bytes;
+        f->file_bytes = image->file_bytes;
+        f->parent_epoch = image->parent_epoch;
+        f->oracle_pages = taken->oracle_pages;
+        memcpy(f->digest, image->digest, sizeof f->digest);
+        if (status == DV_OK)
+            send_frame(DV_WIRE_DURABLE, f, sizeof *f, NULL, 0);
+        else
+            send_failed(epoch, status, why);
+    }
+    pthread_mutex_unlock(&agent.lock);
 }
 
 /* ---- the agent thread ---------------------------------------------------- */
@@ -455,46 +516,34 @@ static void on_target(const struct dv_wire_parked *target, size_t length)
     agent.version = target->version;
 }
 
-/* All ranks have written: the application goes on while the image is made durable. Lock held on
- * entry and exit. */
+/* All ranks have captured: the application goes on while the image is written. Lock held. */
 static void on_resume(void)
 {
-    struct dv_image_writer *writer = agent.writer;
-    struct dv_wire_figures figures;
     agent.figures.stall_ns = dv_now_ns() - agent.parked_ns;
-    figures = agent.figures;
-    agent.writer = NULL;
     agent.resumed = 1;
     DV_GATE->stop = 0;
-    pthread_cond_broadcast(&agent.changed);
-    pthread_mutex_unlock(&agent.lock);
-    uint64_t before = dv_now_ns();
-    enum dv_status status = dv_image_writer_commit(writer);
-    figures.sync_ns = dv_now_ns() - before;
-    if (status == DV_OK)
-        send_frame(DV_WIRE_DURABLE, &figures, sizeof figures, NULL, 0);
-    else
-        send_failed(figures.epoch, status, dv_why());
-    pthread_mutex_lock(&agent.lock);
+    dv_writer_start(agent.epoch, agent.job, &agent.taken);
+    agent.job = NULL;
 }
 
 static void on_end_of_epoch(uint64_t epoch, int committed)
 {
-    if (agent.epoch != epoch)
-        return;
-    struct dv_image_writer *writer = agent.state == WRITTEN ? agent.writer : NULL;
-    if (agent.state == WRITTEN)
-        agent.writer = NULL;
+    struct dv_capture_job *job = agent.job;
+    agent.job = NULL;
     if (agent.selected) {
         agent.selected = 0;
         agent.verdict.epoch = epoch;
         agent.verdict.committed = committed;
     }
-    if (committed)
+    if (committed) {
         dv_prepare_want(agent.figures.file_bytes);
+        agent.baseline = epoch;
+    } else {
+        dv_writer_cancel(epoch);
+    }
     forget_epoch();
     pthread_cond_broadcast(&agent.changed);
-    dv_image_writer_abort(writer);
+    dv_capture_discard(job);
     dv_log_set_epoch(0);
 }
 
@@ -642,7 +691,10 @@ enum dv_status dv_agent_start(void)
     pthread_condattr_destroy(&monotonic);
     if (agent.fd < 0)
         return DV_OK;
-    int error = pthread_create(&thread, NULL, agent_thread, NULL);
+    agent.baseline = dv_rank.inherits ? dv_rank.options.restore_epoch : 0;
+    int error = dv_writer_thread_start();
+    if (error == 0)
+        error = pthread_create(&thread, NULL, agent_thread, NULL);
     if (error == 0)
         dv_prepare_start(agent.interval_ns, dv_rank.image_bytes);
     return error == 0 ? DV_OK

@@ -16,6 +16,8 @@
 struct dv_rank dv_rank = {
     .size = 1,
     .options = {.host = "127.0.0.1",
+                .restore_how = "auto",
+                .engine = "",
                 .capture = "full",
                 .capture_options = "",
                 .protocol = "coordinated",
@@ -25,10 +27,16 @@ struct dv_rank dv_rank = {
 /* The real library reads its environment in constructors, so it is set by starting once more.
  * Signal handlers and memory hooks of UCX have no place in a process that is shared with an
  * application. */
-static const char *const lower_environment[][2] = {
-    {"UCX_HANDLE_ERRORS", "none"},
-    {"UCX_ERROR_SIGNALS", ""},
-    {"UCX_MEM_EVENTS", "n"},
+static const struct {
+    const char *name, *value;
+    int only_if_unset;
+} lower_environment[] = {
+    {"UCX_HANDLE_ERRORS", "none", 0},
+    {"UCX_ERROR_SIGNALS", "", 0},
+    {"UCX_MEM_EVENTS", "n", 0},
+    /* hwloc, within MPI_Init, need not read the configuration of every PCI device, which takes a third of the time to
+     * restart. MPICH uses it only for MPI_Comm_split_type with hints that name such devices. */
+    {"HWLOC_COMPONENTS", "-pci,-linuxio", 1},
 };
 #define ENVIRONMENT_MARK "DEJAVU_LOWER_ENVIRONMENT"
 #define ENVIRONMENT_SAVED "DEJAVU_LOWER_SAVED_"
@@ -40,11 +48,12 @@ static void prepare_environment(char **argv)
         return;
     setenv(ENVIRONMENT_MARK, "1", 1);
     for (size_t i = 0; i < sizeof lower_environment / sizeof *lower_environment; i++) {
-        const char *theirs = getenv(lower_environment[i][0]);
-        snprintf(saved, sizeof saved, ENVIRONMENT_SAVED "%s", lower_environment[i][0]);
+        const char *theirs = getenv(lower_environment[i].name);
+        snprintf(saved, sizeof saved, ENVIRONMENT_SAVED "%s", lower_environment[i].name);
         if (theirs != NULL)
             setenv(saved, theirs, 1);
-        setenv(lower_environment[i][0], lower_environment[i][1], 1);
+        setenv(lower_environment[i].name, lower_environment[i].value,
+               !lower_environment[i].only_if_unset);
     }
     execv("/proc/self/exe", argv);
 }
@@ -54,12 +63,12 @@ static void return_environment(void)
 {
     char saved[64];
     for (size_t i = 0; i < sizeof lower_environment / sizeof *lower_environment; i++) {
-        snprintf(saved, sizeof saved, ENVIRONMENT_SAVED "%s", lower_environment[i][0]);
+        snprintf(saved, sizeof saved, ENVIRONMENT_SAVED "%s", lower_environment[i].name);
         const char *theirs = getenv(saved);
         if (theirs != NULL)
-            setenv(lower_environment[i][0], theirs, 1);
+            setenv(lower_environment[i].name, theirs, 1);
         else
-            unsetenv(lower_environment[i][0]);
+            unsetenv(lower_environment[i].name);
         unsetenv(saved);
     }
     unsetenv(ENVIRONMENT_MARK);
@@ -75,6 +84,8 @@ static int parse(int argc, char **argv)
         {"port", required_argument, NULL, 'p'},
         {"incarnation", required_argument, NULL, 'i'},
         {"restore", required_argument, NULL, 'r'},
+        {"restore-how", required_argument, NULL, 'R'},
+        {"engine", required_argument, NULL, 'e'},
         {"capture", required_argument, NULL, 'c'},
         {"capture-options", required_argument, NULL, 'C'},
         {"protocol", required_argument, NULL, 'q'},
@@ -100,6 +111,12 @@ static int parse(int argc, char **argv)
             break;
         case 'r':
             o->restore_epoch = strtoull(optarg, NULL, 10);
+            break;
+        case 'R':
+            o->restore_how = optarg;
+            break;
+        case 'e':
+            o->engine = optarg;
             break;
         case 'c':
             o->capture = optarg;
@@ -150,8 +167,12 @@ static enum dv_status find_program(void)
 static enum dv_status start_lower_half(void)
 {
     enum dv_status status = find_program();
+    if (status == DV_OK)
+        status = dv_engine_parse(dv_rank.options.engine, &dv_rank.engine);
     if (status == DV_OK && dv_rank.options.job != NULL)
         status = dv_agent_connect();
+    if (status == DV_OK && dv_rank.options.restore_epoch != 0)
+        status = dv_restore_open();
     uint64_t before = dv_now_ns();
     if (status == DV_OK)
         status = dv_split_enter();
@@ -177,7 +198,7 @@ static enum dv_status start_upper_half(void)
     if (status == DV_OK)
         status = dv_loader_load(&loaded);
     if (status == DV_OK)
-        status = dv_capture_arm(dv_rank.capture);
+        status = dv_capture_arm(dv_rank.capture, 0);
     if (status == DV_OK)
         status = dv_agent_start();
     if (status != DV_OK)

@@ -10,7 +10,8 @@
  * Some calls of the upper half are answered here too, because they must not have their plain
  * effect: rt_sigaction (the resident stands before every handler), readlink of /proc/self/exe (it
  * would name dejavu-rank); two are only looked at: set_tid_address (where libc caches the thread
- * id), exit_group (the application ends by itself).
+ * id), exit_group (the application ends by itself). In a process that was restored lazily so are
+ * madvise and mremap (lazy_calls.c).
  *
  * The lower half's descriptors are out of its reach (close, close_range), and RLIMIT_NOFILE is the application's own.
  * Calls by which libc names the main thread (tgkill, sched_setaffinity ...) are made with its present id, because after a
@@ -21,6 +22,7 @@
  * seccomp_unotify(2). */
 #include "rank/placement.h"
 
+#include "rank/guard.h"
 #include "rank/rank.h"
 #include "rank/raw.h"
 
@@ -181,6 +183,10 @@ static long lower_call(const struct seccomp_data *call)
 /* ---- the upper half's calls ---------------------------------------------- */
 
 #define CONTINUE 1 /* let the kernel do the call itself */
+#define LATER 2    /* answered later */
+
+/* Advice that makes a difference between anonymous memory and a mapping of an image. */
+#define ADVICE_DONTNEED_LOCKED 24
 
 long dv_place_read(void *to, uint64_t from, size_t bytes)
 {
@@ -275,7 +281,15 @@ static long upper_call(const struct seccomp_notif *notif, int64_t *value)
             DV_GATE->tid_address = args[0];
         return CONTINUE;
     case SYS_exit_group:
+        if (dv_lazy_hold_exit(notif->id, (int)args[0]))
+            return LATER;
         dv_agent_exiting((int)args[0]);
+        return CONTINUE;
+    case SYS_madvise:
+        dv_lazy_before_madvise(args[0], args[1]);
+        return CONTINUE;
+    case SYS_mremap:
+        dv_lazy_before_mremap(args[0], args[1]);
         return CONTINUE;
     case SYS_close_range:
         return upper_close_range(args);
@@ -314,14 +328,23 @@ static void answer(const struct seccomp_notif *notif)
         ret = lower_call(&notif->data);
         value = ret;
         ret = ret < 0 && ret > -4096 ? ret : 0;
-    } else
+    } else if (!dv_guard_call(&notif->data, &ret))
         ret = upper_call(notif, &value);
+    if (ret == LATER)
+        return;
     if (ret == CONTINUE)
         response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
     else if (ret < 0)
         response.error = (int)ret;
     else
         response.val = value;
+    DV_RAW(SYS_ioctl, place.listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+}
+
+void dv_placement_let_exit(uint64_t id, int status)
+{
+    struct seccomp_notif_resp response = {.id = id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+    dv_agent_exiting(status);
     DV_RAW(SYS_ioctl, place.listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
 }
 
@@ -349,36 +372,43 @@ static void *placement_thread(void *unused)
 #define IF_AT_LEAST(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (value), (yes), (no))
 #define IF_SET(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (value), (yes), (no))
 #define ANSWER(action) BPF_STMT(BPF_RET | BPF_K, (action))
+#define NO_CALL 0xffffffffu /* the number of no system call */
 #define FIELD(name) ((unsigned)offsetof(struct seccomp_data, name))
 
 static long install_filter(void)
 {
+    const int lazily = dv_rank.options.restore_epoch != 0 && dv_rank.options.lazy;
     const uint64_t exempt = (uint64_t)dv_raw_start, exempt_end = (uint64_t)dv_raw_end;
     /* Jump distances count instructions; the labels at the right say where they lead. */
     struct sock_filter program[] = {
         LOAD(FIELD(nr)),
-        IF_EQUAL(SYS_mmap, 21, 0),               /* -> lower */
-        IF_EQUAL(SYS_munmap, 20, 0),             /* -> lower */
-        IF_EQUAL(SYS_mremap, 19, 0),             /* -> lower */
-        IF_EQUAL(SYS_brk, 18, 0),                /* -> lower */
-        IF_EQUAL(SYS_shmat, 17, 0),              /* -> lower */
-        IF_EQUAL(SYS_shmdt, 16, 0),              /* -> lower */
-        IF_EQUAL(SYS_rt_sigaction, 27, 0),       /* -> upper */
-        IF_EQUAL(SYS_readlink, 26, 0),           /* -> upper */
-        IF_EQUAL(SYS_readlinkat, 25, 0),         /* -> upper */
-        IF_EQUAL(SYS_set_tid_address, 24, 0),    /* -> upper */
-        IF_EQUAL(SYS_exit_group, 23, 0),         /* -> upper */
-        IF_EQUAL(SYS_close_range, 22, 0),        /* -> upper */
-        IF_EQUAL(SYS_prlimit64, 21, 0),          /* -> upper */
-        IF_EQUAL(SYS_sched_setaffinity, 20, 0),  /* -> upper */
-        IF_EQUAL(SYS_sched_getaffinity, 19, 0),  /* -> upper */
-        IF_EQUAL(SYS_sched_setparam, 18, 0),     /* -> upper */
-        IF_EQUAL(SYS_sched_getparam, 17, 0),     /* -> upper */
-        IF_EQUAL(SYS_sched_setscheduler, 16, 0), /* -> upper */
-        IF_EQUAL(SYS_sched_getscheduler, 15, 0), /* -> upper */
-        IF_EQUAL(SYS_tgkill, 14, 0),             /* -> upper */
-        IF_EQUAL(SYS_close, 17, 0),              /* -> close */
+        IF_EQUAL(SYS_mmap, 25, 0),                       /* -> lower */
+        IF_EQUAL(SYS_munmap, 24, 0),                     /* -> lower */
+        IF_EQUAL(SYS_mremap, 20, 0),                     /* -> either */
+        IF_EQUAL(SYS_brk, 22, 0),                        /* -> lower */
+        IF_EQUAL(SYS_shmat, 21, 0),                      /* -> lower */
+        IF_EQUAL(SYS_shmdt, 20, 0),                      /* -> lower */
+        IF_EQUAL(SYS_rt_sigaction, 31, 0),               /* -> upper */
+        IF_EQUAL(SYS_readlink, 30, 0),                   /* -> upper */
+        IF_EQUAL(SYS_readlinkat, 29, 0),                 /* -> upper */
+        IF_EQUAL(SYS_set_tid_address, 28, 0),            /* -> upper */
+        IF_EQUAL(SYS_exit_group, 27, 0),                 /* -> upper */
+        IF_EQUAL(SYS_close_range, 26, 0),                /* -> upper */
+        IF_EQUAL(SYS_prlimit64, 25, 0),                  /* -> upper */
+        IF_EQUAL(SYS_sched_setaffinity, 24, 0),          /* -> upper */
+        IF_EQUAL(SYS_sched_getaffinity, 23, 0),          /* -> upper */
+        IF_EQUAL(SYS_sched_setparam, 22, 0),             /* -> upper */
+        IF_EQUAL(SYS_sched_getparam, 21, 0),             /* -> upper */
+        IF_EQUAL(SYS_sched_setscheduler, 20, 0),         /* -> upper */
+        IF_EQUAL(SYS_sched_getscheduler, 19, 0),         /* -> upper */
+        IF_EQUAL(SYS_tgkill, 18, 0),                     /* -> upper */
+        IF_EQUAL(SYS_close, 21, 0),                      /* -> close */
+        IF_EQUAL(lazily ? SYS_madvise : NO_CALL, 26, 0), /* -> advice */
         ANSWER(SECCOMP_RET_ALLOW),
+        /* either: mremap from below the split matters where memory is mapped from images */
+        LOAD(FIELD(instruction_pointer) + 4),
+        IF_AT_LEAST(DV_SPLIT >> 32, 1, 0), /* -> lower */
+        ANSWER(lazily ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW),
         /* lower: from above the split and not exempt; mmap only if no address is asked for */
         LOAD(FIELD(instruction_pointer) + 4),
         IF_AT_LEAST(DV_SPLIT >> 32, 0, 9), /* -> allow */
@@ -404,8 +434,23 @@ static long install_filter(void)
         IF_AT_LEAST(DV_SPLIT >> 32, 0, 1),
         ANSWER(SECCOMP_RET_ALLOW),
         ANSWER(SECCOMP_RET_ERRNO | EBADF),
+        /* advice: what gives memory back, or is for anonymous memory only */
+        LOAD(FIELD(args[2])),
+        IF_EQUAL(MADV_DONTNEED, 5, 0),          /* -> from below? */
+        IF_EQUAL(MADV_FREE, 4, 0),              /* -> from below? */
+        IF_EQUAL(MADV_REMOVE, 3, 0),            /* -> from below? */
+        IF_EQUAL(MADV_WIPEONFORK, 2, 0),        /* -> from below? */
+        IF_EQUAL(ADVICE_DONTNEED_LOCKED, 1, 0), /* -> from below? */
+        ANSWER(SECCOMP_RET_ALLOW),
+        LOAD(FIELD(instruction_pointer) + 4),
+        IF_AT_LEAST(DV_SPLIT >> 32, 0, 1),
+        ANSWER(SECCOMP_RET_ALLOW),
+        ANSWER(SECCOMP_RET_USER_NOTIF),
     };
-    struct sock_fprog filter = {sizeof program / sizeof *program, program};
+    static struct sock_filter all[DV_GUARD_FILTER_MAX + sizeof program / sizeof *program];
+    size_t guard = dv_guard_wanted() ? dv_guard_filter(all) : 0;
+    memcpy(all + guard, program, sizeof program);
+    struct sock_fprog filter = {(unsigned short)(guard + sizeof program / sizeof *program), all};
     unsigned long flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_NEW_LISTENER |
                           SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
@@ -436,5 +481,6 @@ enum dv_status dv_placement_start(uint64_t start, uint64_t end)
     }
     place.listener = dv_lower_fd((int)fd);
     atomic_store(&place.ready, 1);
+    dv_guard_start();
     return DV_OK;
 }

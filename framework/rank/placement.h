@@ -8,5 +8,7 @@
 
 long dv_place_read(void *to, uint64_t from, size_t bytes);
 long dv_place_write(uint64_t to, const void *from, size_t bytes);
+/* Answer a call of exit_group that was held (lazy_calls.c): the application ends by itself. Any thread. */
+void dv_placement_let_exit(uint64_t id, int status);
 
 #endif

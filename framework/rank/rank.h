@@ -3,6 +3,7 @@
  *      main.c            options; first start or restore
  *      split.c           the address-space split
  *      placement.c       where memory of both halves may be placed
+ *      guard.c, mpi_guard.c   what makes tracking by page protection safe (guard.h)
  *      loader.c          maps the application
  *      resident.c        maps the resident, fills the gate page
  *      elf.c             symbols of mapped ELF images
@@ -13,13 +14,16 @@
  *      lower.c, thunk.c  struct dv_lower; callbacks into the application
  *      mpi_calls.c       bounded blocking MPI calls
  *      identity.c        what an image says of where it came from
+ *      writer.c          writes images while the application runs
  *      restore.c         from an image back into the application
+ *      lazy_calls.c      calls that must not find out that memory is mapped from an image
  *      doctor.c          does all this work on this host?
  */
 #ifndef DV_RANK_RANK_H
 #define DV_RANK_RANK_H
 
 #include "capture/capture_engine.h"
+#include "control/engine.h"
 #include "gate/gate.h"
 
 #include <dejavu/capture.h>
@@ -32,8 +36,10 @@ struct dv_rank_options {
     const char *job; /* NULL: attached without a supervisor */
     const char *host;
     unsigned port, incarnation;
-    uint64_t restore_epoch; /* 0: first start */
-    const char *capture, *capture_options, *protocol, *protocol_options;
+    uint64_t restore_epoch;  /* 0: first start */
+    const char *restore_how; /* "auto", "eager", "lazy" */
+    int lazy; /* decided by dv_restore_open: memory is mapped from the images instead of being read */
+    const char *engine, *capture, *capture_options, *protocol, *protocol_options;
     const char *argv0;
     char **program; /* program, arguments, NULL */
 };
@@ -46,11 +52,14 @@ struct dv_rank {
     uint64_t stack_limit;            /* RLIMIT_STACK as the application should have it */
     struct dv_fd_identity stdio[DV_INHERITED_COUNT];
     struct dv_capture *capture;
+    struct dv_engine engine;
     char program[512];
     uint8_t program_digest[16];
     uint64_t image_bytes; /* of the image that was restored; 0: first start */
     /* Restore phases, reported once the upper half runs again. */
     uint64_t started_ns, split_ns, mpi_init_ns, read_ns, rebuild_ns;
+    int inherits; /* memory is as in the image that was restored, so that the next may inherit from it */
+    uint64_t chain_length, loaded_bytes, lazy_bytes; /* images; bytes read; bytes mapped */
 };
 extern struct dv_rank dv_rank;
 
@@ -77,7 +86,9 @@ uint64_t dv_elf_symbol(uint64_t base, const char *name);
 enum dv_status dv_resident_map(void) DV_CHECKED;
 /* The lower half's part of the gate page: at start and after every restore. */
 void dv_gate_fill(void);
-extern uint64_t dv_resident_park_address, dv_resident_deliver_address, dv_resident_restorer_address;
+extern uint64_t dv_resident_park_address, dv_resident_deliver_address, dv_resident_restorer_address,
+    dv_resident_fault_address, dv_resident_park_guarded_address,
+    dv_resident_deliver_guarded_address;
 
 /* ---- signals.c ----------------------------------------------------------- */
 void dv_signals_start(void); /* first start: note what was inherited, install the parking signal */
@@ -124,6 +135,20 @@ void dv_agent_exiting(int status);
 /* The restore cannot be done: tell the supervisor why. */
 void dv_agent_restore_failed(uint64_t epoch, enum dv_status status, const char *reason);
 
+/* Called by the writer when an epoch's image is durable, or (`why`) cannot be. */
+void dv_agent_written(uint64_t epoch, enum dv_status status, const char *why,
+                      const struct dv_capture_figures *figures);
+
+/* ---- writer.c ------------------------------------------------------------ */
+int dv_writer_thread_start(void); /* 0 or an errno */
+/* Write the job while the application runs; the writer owns it from now on. One at a time. */
+void dv_writer_start(uint64_t epoch, struct dv_capture_job *job,
+                     const struct dv_capture_figures *figures);
+/* Give up the epoch if it is being written. Does not wait. */
+void dv_writer_cancel(uint64_t epoch);
+/* Wait until nothing is being written, or the time is over: 0. */
+int dv_writer_wait(uint64_t limit_ns);
+
 /* ---- prepare.c ----------------------------------------------------------- */
 /* Start the thread that makes files for images ready. `image_bytes`: of the image this process was
  * restored from; 0: estimated before the first checkpoint, if there is an interval. */
@@ -132,8 +157,21 @@ void dv_prepare_start(uint64_t interval_ns, uint64_t image_bytes);
 void dv_prepare_want(uint64_t image_bytes);
 
 /* ---- restore.c ----------------------------------------------------------- */
+/* Before the split: open the image and its ancestors, decide how to read them. */
+enum dv_status dv_restore_open(void) DV_CHECKED;
 /* Rebuild the upper half from its image and go on there. Returns only on failure. */
 enum dv_status dv_restore_run(void) DV_CHECKED;
+
+/* ---- lazy_calls.c -------------------------------------------------------- */
+/* In a process whose memory was restored lazily: before a call of the application that would have another effect on a
+ * mapping of an image than on the anonymous memory that it stands for. Placement thread only. */
+void dv_lazy_before_madvise(uint64_t start, uint64_t length);
+void dv_lazy_before_mremap(uint64_t start, uint64_t length);
+/* What the application ends with counts only once its memory is known to have been right: an exit that comes earlier is
+ * held. 1: held, the notification `id` will be answered later. Placement thread only. */
+int dv_lazy_hold_exit(uint64_t id, int status);
+void dv_lazy_calls_verifying(void); /* from now on exits are held ... */
+void dv_lazy_calls_verified(void);  /* ... until here; any thread */
 
 /* ---- identity.c ---------------------------------------------------------- */
 struct dv_image_identity;

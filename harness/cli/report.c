@@ -1,7 +1,7 @@
 /* The tables of a report. Ratios carry their base in seconds; what is left out is listed. */
 #include "analysis/stats/stats.h"
 #include "harness/cli/commands.h"
-#include "harness/cli/report_data.h"
+#include "harness/cli/report_print.h"
 #include "harness/config/arena.h"
 #include "harness/config/experiment.h"
 #include "harness/record/store.h"
@@ -13,16 +13,7 @@
 #include <string.h>
 
 #define CONFIDENCE 0.95
-#define NS_PER_MS 1e6
 #define NAME_WIDTH_MIN 24
-
-struct printing {
-    const struct dv_report_data *data;
-    double *values; /* room for any sample */
-    FILE *out;
-    int width;   /* of the first column */
-    bool ranges; /* some cell had too few values for an interval */
-};
 
 /* "1.023 [1.010, 1.040]", or the range in braces when there are too few values. */
 static void ratio_text(struct printing *p, size_t count, char *text, size_t text_bytes)
@@ -122,50 +113,6 @@ static void print_overhead(struct printing *p)
     if (p->ranges)
         fprintf(p->out, "\n{a, b}: smallest and largest; fewer than 6 pairs give no 95 %% "
                         "interval\n");
-}
-
-static double epoch_median(struct printing *p, size_t group, size_t treatment, size_t offset,
-                           bool sum)
-{
-    size_t n = dv_sample_epochs(p->data, group, treatment, offset, sum, p->values);
-    return dv_stats_median(p->values, n);
-}
-
-static void print_checkpoint_row(struct printing *p, size_t g, size_t t)
-{
-    size_t n =
-        dv_sample_epochs(p->data, g, t, offsetof(struct dv_epoch_row, stall_ns), false, p->values);
-    if (n == 0)
-        return;
-    double median = dv_stats_median(p->values, n) / NS_PER_MS;
-    double p95 = dv_stats_quantile(p->values, n, 0.95) / NS_PER_MS;
-    double most = dv_stats_maximum(p->values, n) / NS_PER_MS;
-    size_t runs = dv_sample_epoch_counts(p->data, g, t, p->values);
-    double per_run = dv_stats_median(p->values, runs);
-    char label[340];
-    snprintf(label, sizeof label, "%s %s", p->data->groups[g].label, p->data->treatments[t].label);
-    fprintf(p->out, "  %-*s %6zu %6.1f %9.2f %9.2f %9.2f %9.2f %9.2f %9.1f %9.1f\n", p->width,
-            label, n, per_run, median, p95, most,
-            epoch_median(p, g, t, offsetof(struct dv_epoch_row, write_ns), false) / NS_PER_MS,
-            epoch_median(p, g, t, offsetof(struct dv_epoch_row, sync_ns), false) / NS_PER_MS,
-            epoch_median(p, g, t, offsetof(struct dv_epoch_row, data_bytes), true) / 0x1p20,
-            epoch_median(p, g, t, offsetof(struct dv_epoch_row, file_bytes), true) / 0x1p20);
-}
-
-static void print_checkpoints(struct printing *p)
-{
-    if (p->data->tables->table[DV_TABLE_EPOCHS].count == 0)
-        return;
-    fprintf(p->out,
-            "\nCHECKPOINTS: per epoch, slowest rank; stall: the application stood still; sync: "
-            "fsync, application running; bytes: all ranks\n"
-            "  %-*s %6s %6s %9s %9s %9s %9s %9s %9s %9s\n",
-            p->width, "", "epochs", "a run", "stall ms", "p95", "max", "write ms", "sync ms",
-            "data MiB", "file MiB");
-    for (size_t g = 0; g < p->data->group_count; g++) {
-        for (size_t t = 0; t < p->data->treatment_count; t++)
-            print_checkpoint_row(p, g, t);
-    }
 }
 
 static void print_restarts(struct printing *p)
@@ -292,7 +239,12 @@ void dv_report_print(const struct dv_tables *tables, const struct dv_store_info 
     p.width = label_width(&data);
     p.values = dv_reallocate(NULL, room, sizeof *p.values);
     print_overhead(&p);
-    print_checkpoints(&p);
+    dv_report_print_epochs(&p);
+    if (info->schema_version < 2 && tables->table[DV_TABLE_EPOCHS].count > 0)
+        fprintf(out,
+                "\n(a file of schema version %" PRId64 ": its images were written while the "
+                "application stood still; write is part of the stall)\n",
+                info->schema_version);
     print_restarts(&p);
     print_failures(&p);
     print_left_out(&p);

@@ -214,6 +214,13 @@ size_t dv_sample_epochs(const struct dv_report_data *data, size_t group, size_t 
     return count;
 }
 
+bool dv_sample_has_run(const struct dv_report_data *data, size_t group, size_t treatment,
+                       int64_t run)
+{
+    const struct dv_run_row *row = find_run(data, run);
+    return row && is_sample(data, row, group, treatment);
+}
+
 size_t dv_sample_epoch_counts(const struct dv_report_data *data, size_t group, size_t treatment,
                               double *values)
 {

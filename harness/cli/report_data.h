@@ -43,6 +43,9 @@ size_t dv_sample_ratios(const struct dv_report_data *data, size_t group, size_t 
  * all epoch rows. */
 size_t dv_sample_epochs(const struct dv_report_data *data, size_t group, size_t treatment,
                         size_t offset, bool sum, double *values);
+/* Is the run with this number a measured, good run of the cell? */
+bool dv_sample_has_run(const struct dv_report_data *data, size_t group, size_t treatment,
+                       int64_t run);
 /* Committed epochs of each measured good run. */
 size_t dv_sample_epoch_counts(const struct dv_report_data *data, size_t group, size_t treatment,
                               double *values);

@@ -193,6 +193,30 @@ static enum dv_status read_strategy_word(const struct dv_reading *at, yaml_node_
     return DV_OK;
 }
 
+/* A list of words as they are, or a mapping: `snapshot: fork` becomes --snapshot=fork, and a key without a value
+ * is a switch. */
+static enum dv_status read_options(const struct dv_reading *at, yaml_node_t *node,
+                                   struct dv_names *options)
+{
+    if (node->type != YAML_MAPPING_NODE)
+        return dv_read_names(at, node, options);
+    const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+    size_t count = (size_t)(node->data.mapping.pairs.top - pair);
+    char **items = allocate(at, count, sizeof *items);
+    for (size_t i = 0; i < count; i++, pair++) {
+        yaml_node_t *value_node = dv_yaml_node(at->yaml, pair->value);
+        const char *key = dv_yaml_scalar(dv_yaml_node(at->yaml, pair->key));
+        const char *value = dv_yaml_scalar(value_node);
+        if (!key || !*key || *key == '-' || !value)
+            return dv_yaml_fail(at->yaml, value_node,
+                                "'options' wants a list of words, or option: value without dashes");
+        items[i] =
+            dv_arena_printf(&at->experiment->memory, "--%s%s%s", key, *value ? "=" : "", value);
+    }
+    *options = (struct dv_names){.item = items, .count = count};
+    return DV_OK;
+}
+
 static enum dv_status read_strategy_mapping(const struct dv_reading *at, yaml_node_t *node,
                                             struct dv_strategy *strategy)
 {
@@ -210,7 +234,7 @@ static enum dv_status read_strategy_mapping(const struct dv_reading *at, yaml_no
     if (status == DV_OK)
         status = dv_read_string(at, protocol, &strategy->protocol);
     if (status == DV_OK && options)
-        status = dv_read_names(at, options, &strategy->options);
+        status = read_options(at, options, &strategy->options);
     if (status == DV_OK && name)
         return dv_read_string(at, name, &strategy->label);
     if (status == DV_OK) {

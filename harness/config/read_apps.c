@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <regex.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +159,16 @@ static enum dv_status read_app(const struct dv_reading *at, yaml_node_t *node, s
     return status;
 }
 
+static bool have_class_in_common(const struct dv_app *a, const struct dv_app *b)
+{
+    for (size_t i = 0; i < a->classes.count; i++) {
+        for (size_t j = 0; j < b->classes.count; j++)
+            if (strcmp(a->classes.item[i], b->classes.item[j]) == 0)
+                return true;
+    }
+    return a->classes.count == 0 || b->classes.count == 0; /* has the experiment's */
+}
+
 enum dv_status dv_read_applications(const struct dv_reading *at, yaml_node_t *node, void *field)
 {
     (void)field;
@@ -171,8 +182,10 @@ enum dv_status dv_read_applications(const struct dv_reading *at, yaml_node_t *no
         if (status != DV_OK)
             return status;
         for (size_t j = 0; j < i; j++) {
-            if (strcmp(apps[j].name, apps[i].name) == 0)
-                return dv_yaml_fail(at->yaml, item, "application '%s' is given twice",
+            if (strcmp(apps[j].name, apps[i].name) == 0 && have_class_in_common(&apps[j], &apps[i]))
+                return dv_yaml_fail(at->yaml, item,
+                                    "application '%s' is given twice; give one of them another "
+                                    "'name' or other 'classes'",
                                     apps[i].name);
         }
     }

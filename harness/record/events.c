@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,27 @@ static void take_rank(struct reading *r, double at_s, const char *fields)
     row->at_s = at_s;
 }
 
+/* The reason is the rest of the line, in quotes or not. */
+static void take_region(struct reading *r, double at_s, const char *fields)
+{
+    struct dv_decision_row *row = DV_ADD(r->tables, DV_TABLE_DECISIONS, dv_decision_row);
+    const char *reason = strstr(fields, "reason=");
+    char *figures = strndup(fields, reason ? (size_t)(reason - fields) : strlen(fields));
+    if (figures)
+        set_columns(&dv_table_kinds[DV_TABLE_DECISIONS], row, figures);
+    free(figures);
+    row->run = r->run;
+    row->at_s = at_s;
+    if (!reason)
+        return;
+    reason += strlen("reason=");
+    bool quoted = *reason == '"';
+    DV_TEXT_SET(row->reason, reason + quoted);
+    size_t length = strlen(row->reason);
+    if (quoted && length > 0 && row->reason[length - 1] == '"')
+        row->reason[length - 1] = '\0';
+}
+
 static void take_restored(struct reading *r, double at_s, const char *fields)
 {
     struct dv_restore_row *row = DV_ADD(r->tables, DV_TABLE_RESTORES, dv_restore_row);
@@ -65,10 +87,14 @@ static void take_committed(struct reading *r, const char *fields)
     int64_t epoch = field_number(fields, "epoch", -1);
     for (size_t i = epochs->count; i > r->first_epoch_row; i--) {
         struct dv_epoch_row *row = dv_table_row(epochs, i - 1);
-        if (row->epoch == epoch && !row->committed)
-            row->committed = 1;
-        else if (row->epoch != epoch)
+        if (row->epoch != epoch)
             break;
+        if (row->committed)
+            continue;
+        row->committed = 1;
+        row->quiesce_ns = field_number(fields, "quiesce_ns", -1);
+        row->capture_ns = field_number(fields, "capture_ns", -1);
+        row->commit_ns = field_number(fields, "commit_ns", -1);
     }
     r->summary->epochs++;
 }
@@ -119,12 +145,16 @@ static void take_line(struct reading *r, char *line, double offset_s)
         *fields++ = '\0';
     else
         fields = event + strlen(event);
+    double at_s = seconds + offset_s;
+    if (strcmp(event, "region") == 0) {
+        take_region(r, at_s, fields);
+        return;
+    }
     struct dv_event_row *row = DV_ADD(r->tables, DV_TABLE_EVENTS, dv_event_row);
     row->run = r->run;
-    row->at_s = seconds + offset_s;
+    row->at_s = at_s;
     DV_TEXT_SET(row->event, event);
     DV_TEXT_SET(row->fields, fields);
-    double at_s = row->at_s;
     r->incarnation = field_number(fields, "incarnation", r->incarnation);
     if (strcmp(event, "rank") == 0)
         take_rank(r, at_s, fields);

@@ -1,5 +1,6 @@
-/* A job's events (framework/control/events.md) as rows: all of them in /events, the figures of
- * checkpoints in /epochs, those of restores in /restores, and what came of the fault. */
+/* A job's events (framework/control/events.md) as rows: the figures of checkpoints in /epochs, those of
+ * restores in /restores, what strategies decided in /decisions, all others and these but for the decisions, which would
+ * be there twice and are many, in /events, and what came of the fault. */
 #ifndef DV_HARNESS_EVENTS_H
 #define DV_HARNESS_EVENTS_H
 

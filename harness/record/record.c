@@ -110,6 +110,16 @@ static double seconds_of(const struct timeval *time)
     return (double)time->tv_sec + (double)time->tv_usec * 1e-6;
 }
 
+static const char *options_text(struct making *m)
+{
+    const struct dv_names *options = &m->cell->strategy->options;
+    char **argv = dv_arena_alloc(&m->memory, options->count + 1, sizeof *argv);
+    for (size_t i = 0; i < options->count; i++)
+        argv[i] = options->item[i];
+    argv[options->count] = NULL;
+    return dv_command_text(argv, &m->memory);
+}
+
 /* The factors: what was asked for. */
 static struct dv_run_row *add_run_row(struct making *m, size_t session, double load)
 {
@@ -131,6 +141,7 @@ static struct dv_run_row *add_run_row(struct making *m, size_t session, double l
     DV_TEXT_SET(row->strategy, cell->strategy->label);
     DV_TEXT_SET(row->capture, cell->strategy->capture);
     DV_TEXT_SET(row->protocol, cell->strategy->protocol);
+    DV_TEXT_SET(row->options, options_text(m));
     DV_TEXT_SET(row->fault, cell->fault->label);
     DV_TEXT_SET(row->command, dv_command_text(m->argv, &m->memory));
     return row;

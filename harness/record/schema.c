@@ -11,6 +11,7 @@ static const char *const no_yes[] = {"no", "yes", NULL};
 static const char *const outcomes[] = {"failed", "ok", NULL};
 static const char *const strategy_kinds[] = {"native", "idle", "checkpoint", NULL};
 static const char *const verifications[] = {"missing", "successful", "not_asked", NULL};
+static const char *const snapshots[] = {"unreported", "stop", "copy", "fork", NULL};
 static const char *const counter_states[] = {"counted", "unavailable", NULL};
 
 #define INT(type, member, unit, description)                                                       \
@@ -50,6 +51,7 @@ static const struct dv_column run_columns[] = {
          "native: without DejaVu; idle: attached, no checkpoints; checkpoint"),
     TEXT(dv_run_row, capture, "capture strategy, '' for the bases"),
     TEXT(dv_run_row, protocol, "protocol strategy, '' for the bases"),
+    TEXT(dv_run_row, options, "further options of `dejavu run` that belong to the strategy"),
     REAL(dv_run_row, interval_s, "s", "time between checkpoints; NaN: none are taken"),
     TEXT(dv_run_row, fault, "what was killed and when, or 'none'; see /faults"),
     ENUM(dv_run_row, outcome, outcomes, "a failed run is in no statistic"),
@@ -87,16 +89,52 @@ static const struct dv_column epoch_columns[] = {
     INT(dv_epoch_row, cut_ns, "ns", "from there to the agreed cut"),
     INT(dv_epoch_row, collectives_ns, "ns", "completing outstanding collectives"),
     INT(dv_epoch_row, drain_ns, "ns", "draining messages in flight"),
-    INT(dv_epoch_row, select_ns, "ns", "choosing pages"),
-    INT(dv_epoch_row, write_ns, "ns", "writing the image"),
+    INT(dv_epoch_row, select_ns, "ns", "listing regions and choosing pages; contains scan_ns"),
+    INT(dv_epoch_row, scan_ns, "ns", "asking the kernel which pages exist and which were written"),
+    INT(dv_epoch_row, snapshot_ns, "ns",
+        "process state; copying pages, forking or (snapshot stop) writing the image"),
     INT(dv_epoch_row, stall_ns, "ns", "the application stood still"),
+    INT(dv_epoch_row, write_ns, "ns",
+        "writing pages into the image, application running unless snapshot is stop"),
     INT(dv_epoch_row, sync_ns, "ns", "fsync and rename, application running"),
-    INT(dv_epoch_row, examined_bytes, "B", "memory looked at"),
-    INT(dv_epoch_row, zero_bytes, "B", "of these, zero pages"),
-    INT(dv_epoch_row, data_bytes, "B", "memory that the image holds"),
+    INT(dv_epoch_row, quiesce_ns, "ns",
+        "of the whole job: from the request until all ranks stood at the cut"),
+    INT(dv_epoch_row, capture_ns, "ns",
+        "of the whole job: from there until all ranks had captured and went on"),
+    INT(dv_epoch_row, commit_ns, "ns",
+        "of the whole job: from there until the epoch was committed, application running"),
+    ENUM(dv_epoch_row, snapshot, snapshots,
+         "how pages were kept for the writer; stop: the application stood until they were written"),
+    INT(dv_epoch_row, populated_bytes, "B", "pages that hold information"),
+    INT(dv_epoch_row, examined_bytes, "B",
+        "of these, chosen by the strategy (with a tracker: written since the parent)"),
+    INT(dv_epoch_row, zero_bytes, "B", "of these, zero pages, left out"),
+    INT(dv_epoch_row, same_bytes, "B", "of these, with the content that the parent has, left out"),
+    INT(dv_epoch_row, data_bytes, "B", "of these, stored; before packing"),
+    INT(dv_epoch_row, inherited_bytes, "B", "as in the parent, not stored"),
     INT(dv_epoch_row, file_bytes, "B", "size of the image file"),
+    INT(dv_epoch_row, parent_epoch, "index", "what the image builds upon; 0: complete by itself"),
+    INT(dv_epoch_row, oracle_pages, "pages",
+        "with --oracle: pages that were compared with a full image of the same instant"),
     INT(dv_epoch_row, drained_messages, "messages", "messages drained"),
     INT(dv_epoch_row, drained_bytes, "B", "their bytes"),
+    END,
+};
+
+static const struct dv_column decision_columns[] = {
+    INT(dv_decision_row, run, "index", "the run, as in /runs"),
+    INT(dv_decision_row, epoch, "index", "checkpoint at which it was decided"),
+    INT(dv_decision_row, rank, "index", "MPI process"),
+    REAL(dv_decision_row, at_s, "s", "when it was reported, since the run's start"),
+    INT(dv_decision_row, start, "address", "first byte of the region"),
+    INT(dv_decision_row, end, "address", "first byte behind it"),
+    INT(dv_decision_row, pages, "pages", "in the region"),
+    INT(dv_decision_row, dirty, "pages", "of these, found written in this epoch"),
+    TEXT(dv_decision_row, mode, "how the region is tracked from now on"),
+    TEXT(dv_decision_row, was, "how it was tracked until now"),
+    INT(dv_decision_row, cost_ns, "ns", "estimated cost per epoch of this way of tracking"),
+    INT(dv_decision_row, other_ns, "ns", "that of the best other way"),
+    TEXT(dv_decision_row, reason, "why, in the strategy's words"),
     END,
 };
 
@@ -108,9 +146,13 @@ static const struct dv_column restore_columns[] = {
     REAL(dv_restore_row, at_s, "s", "when the rank ran again, since the run's start"),
     INT(dv_restore_row, split_ns, "ns", "setting the address space up"),
     INT(dv_restore_row, mpi_init_ns, "ns", "starting the real MPI library"),
-    INT(dv_restore_row, read_ns, "ns", "reading the image"),
+    INT(dv_restore_row, read_ns, "ns",
+        "memory: mapping it, and reading what is read before the application runs"),
     INT(dv_restore_row, rebuild_ns, "ns", "re-creating MPI objects"),
     INT(dv_restore_row, restore_ns, "ns", "the whole restore of the rank"),
+    INT(dv_restore_row, chain_length, "images", "images that were needed"),
+    INT(dv_restore_row, loaded_bytes, "B", "read before the application ran"),
+    INT(dv_restore_row, lazy_bytes, "B", "mapped, to be read when they are touched"),
     END,
 };
 
@@ -175,6 +217,10 @@ const struct dv_table_kind dv_table_kinds[DV_TABLES] = {
                        sizeof(struct dv_run_row), run_columns},
     [DV_TABLE_EPOCHS] = {"epochs", "every checkpoint, one row per run, epoch and rank",
                          sizeof(struct dv_epoch_row), epoch_columns},
+    [DV_TABLE_DECISIONS] = {"decisions",
+                            "what capture strategies decided, one row per run, epoch, rank and "
+                            "region",
+                            sizeof(struct dv_decision_row), decision_columns},
     [DV_TABLE_RESTORES] = {"restores", "every restore, one row per run, incarnation and rank",
                            sizeof(struct dv_restore_row), restore_columns},
     [DV_TABLE_FAULTS] = {"faults", "every planned fault", sizeof(struct dv_fault_row),

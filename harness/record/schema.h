@@ -6,13 +6,23 @@
 #include "harness/record/table.h"
 
 /* Goes up when a reader of the older schema would misread a file. */
-#define DV_SCHEMA_VERSION 1
+#define DV_SCHEMA_VERSION 2
+/* The oldest that is still read: 1 has no /decisions, and its images were written while the
+ * application stood still. */
+#define DV_SCHEMA_OLDEST 1
 
 enum dv_outcome { DV_OUTCOME_FAILED, DV_OUTCOME_OK };
 enum dv_verification {
     DV_VERIFICATION_MISSING,
     DV_VERIFICATION_SUCCESSFUL,
     DV_VERIFICATION_NOT_ASKED,
+};
+/* How pages were kept for the writer; 0 in files that do not say. */
+enum dv_snapshot_kind {
+    DV_SNAPSHOT_KIND_UNREPORTED,
+    DV_SNAPSHOT_KIND_STOP,
+    DV_SNAPSHOT_KIND_COPY,
+    DV_SNAPSHOT_KIND_FORK
 };
 enum dv_counter_state { DV_COUNTER_COUNTED, DV_COUNTER_UNAVAILABLE };
 
@@ -21,7 +31,7 @@ struct dv_run_row {
     int32_t warmup, strategy_kind, outcome, verified, verification, timed_out, oversubscribed;
     char application[32], class_name[16];
     int64_t ranks;
-    char strategy[96], capture[48], protocol[48], fault[64];
+    char strategy[96], capture[48], protocol[48], options[160], fault[64];
     double interval_s, wall_s, application_s, user_s, system_s;
     int64_t max_rss_bytes, start_unix_ns, exit_status, signal, epochs, restarts;
     double load_before;
@@ -30,15 +40,26 @@ struct dv_run_row {
 
 struct dv_epoch_row {
     int64_t run, epoch, rank;
-    int64_t stop_ns, cut_ns, collectives_ns, drain_ns, select_ns, write_ns, stall_ns, sync_ns;
-    int64_t examined_bytes, zero_bytes, data_bytes, file_bytes, drained_messages, drained_bytes;
-    int32_t committed;
+    int64_t stop_ns, cut_ns, collectives_ns, drain_ns, select_ns, scan_ns, snapshot_ns, stall_ns;
+    int64_t write_ns, sync_ns, quiesce_ns, capture_ns, commit_ns;
+    int64_t populated_bytes, examined_bytes, zero_bytes, same_bytes, data_bytes, inherited_bytes;
+    int64_t file_bytes, parent_epoch, oracle_pages, drained_messages, drained_bytes;
+    int32_t committed, snapshot;
     double at_s;
+};
+
+/* What the capture strategy decided for a region of memory. */
+struct dv_decision_row {
+    int64_t run, epoch, rank;
+    int64_t start, end, pages, dirty, cost_ns, other_ns;
+    double at_s;
+    char mode[32], was[32], reason[200];
 };
 
 struct dv_restore_row {
     int64_t run, incarnation, epoch, rank;
     int64_t split_ns, mpi_init_ns, read_ns, rebuild_ns, restore_ns;
+    int64_t chain_length, loaded_bytes, lazy_bytes;
     double at_s;
 };
 
@@ -62,7 +83,7 @@ struct dv_counter_row {
 struct dv_event_row {
     int64_t run;
     double at_s;
-    char event[32], fields[512];
+    char event[32], fields[1280];
 };
 
 struct dv_environment_row {
@@ -82,6 +103,7 @@ struct dv_left_out_row {
 enum dv_table_id {
     DV_TABLE_RUNS,
     DV_TABLE_EPOCHS,
+    DV_TABLE_DECISIONS,
     DV_TABLE_RESTORES,
     DV_TABLE_FAULTS,
     DV_TABLE_COUNTERS,

@@ -148,12 +148,14 @@ static enum dv_status read_all(hid_t file, const char *path, struct dv_tables *t
     info->runs_planned = read_number(file, "runs_planned");
     read_text(file, "name", info->name, sizeof info->name);
     read_text(file, "description", info->description, sizeof info->description);
-    if (info->schema_version != DV_SCHEMA_VERSION)
+    if (info->schema_version < DV_SCHEMA_OLDEST || info->schema_version > DV_SCHEMA_VERSION)
         return dv_bench_fail(DV_ERR_MISMATCH,
-                             "%s: schema version %" PRId64 "; this program reads %d", path,
-                             info->schema_version, DV_SCHEMA_VERSION);
+                             "%s: schema version %" PRId64 "; this program reads %d to %d", path,
+                             info->schema_version, DV_SCHEMA_OLDEST, DV_SCHEMA_VERSION);
     for (size_t i = 0; i < DV_TABLES; i++) {
-        if (dv_table_read(&tables->table[i], file) != DV_OK)
+        enum dv_status status = dv_table_read(&tables->table[i], file);
+        bool older = i == DV_TABLE_DECISIONS && info->schema_version < 2;
+        if (status != DV_OK && !(older && status == DV_ERR_NOT_FOUND))
             return dv_bench_fail(DV_ERR_DAMAGED, "%s: table /%s is missing or damaged", path,
                                  dv_table_kinds[i].name);
     }

@@ -132,7 +132,7 @@ static enum dv_status set_integer(const char *value, int64_t *member)
 {
     char *end;
     errno = 0;
-    long long number = strtoll(value, &end, 10);
+    long long number = strtoll(value, &end, strncmp(value, "0x", 2) == 0 ? 16 : 10);
     if (errno || end == value || *end)
         return DV_ERR_USAGE;
     *member = number;

@@ -42,7 +42,7 @@ def check_column(name, data, wanted, rows):
 def check(path, experiment, readme):
     tables = columns_of(readme)
     with h5py.File(path, "r") as f:
-        assert f.attrs["schema_version"] == 1
+        assert f.attrs["schema_version"] == 2
         assert bytes(f["configuration/yaml"][()]) == experiment, "the experiment is not there byte for byte"
         assert "seed" in f["configuration"].attrs
         assert set(f) == set(tables) | {"configuration"}, f"tables {set(f) ^ set(tables)}"
@@ -53,7 +53,7 @@ def check(path, experiment, readme):
                 check_column(f"/{table}/{column}", f[table][column], wanted, rows)
         runs = f["runs"]["run"][:]
         assert len(set(runs)) == len(runs), "a run is there twice"
-        for table in ("epochs", "restores", "faults", "counters", "events"):
+        for table in ("epochs", "decisions", "restores", "faults", "counters", "events"):
             assert set(f[table]["run"][:]) <= set(runs), f"/{table} has rows of unknown runs"
         unavailable = f["counters/state"][:] == 1
         values = f["counters/value"][:]

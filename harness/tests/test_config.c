@@ -45,6 +45,31 @@ static void test_full_experiment(void **state)
     dv_experiment_close(&e);
 }
 
+static void test_strategy_options(void **state)
+{
+    (void)state;
+    struct dv_experiment e;
+    assert_int_equal(
+        fixture_open(
+            "applications: [{name: cg, classes: [A]}, {name: cg, classes: [B]}]\n"
+            "strategies:\n"
+            "  - {name: x, capture: incremental, protocol: coordinated,\n"
+            "     options: {snapshot: fork, chain: 4, once: , capture-options: 'a=1,b=2'}}\n"
+            "  - {name: y, capture: incremental, protocol: coordinated,\n"
+            "     options: [--codec, lz4]}\n",
+            &e),
+        DV_OK);
+    const struct dv_names *options = &e.strategies[2].options;
+    assert_int_equal(options->count, 4);
+    assert_string_equal(options->item[0], "--snapshot=fork");
+    assert_string_equal(options->item[1], "--chain=4");
+    assert_string_equal(options->item[2], "--once");
+    assert_string_equal(options->item[3], "--capture-options=a=1,b=2");
+    assert_int_equal(e.strategies[3].options.count, 2);
+    assert_int_equal(e.app_count, 2);
+    dv_experiment_close(&e);
+}
+
 static const struct {
     const char *yaml, *message; /* a part of it */
     enum dv_exit exit;
@@ -73,6 +98,12 @@ static const struct {
     {"applications: [cg]\nstrategies: [nativ]\n", "did you mean 'native'?", DV_EXIT_USAGE},
     {"applications: [cg]\nstrategies: [full]\n", "is not capture+protocol", DV_EXIT_USAGE},
     {"applications: [cg]\nstrategies: [a+b, a+b]\n", "is given twice", DV_EXIT_USAGE},
+    {"applications: [cg]\nstrategies: [{capture: a, protocol: b, options: {--keep: 1}}]\n",
+     "x.yaml:2:58: 'options' wants a list of words", DV_EXIT_USAGE},
+    {"applications:\n  - {name: cg, classes: [A, B]}\n  - {name: cg, classes: [B]}\n",
+     "application 'cg' is given twice", DV_EXIT_USAGE},
+    {"applications: [{name: cg, classes: [A]}, cg]\n", "application 'cg' is given twice",
+     DV_EXIT_USAGE},
     {"applications: [cg]\nfaults: [{kill: rnak 1, at: 1s}]\n", "x.yaml:2:17: unknown victim",
      DV_EXIT_USAGE},
     {"applications: [cg]\nfaults: [{kill: all}]\n", "needs 'kill' and either 'at' or 'after-epoch'",
@@ -169,9 +200,9 @@ static void test_keys_are_documented(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_full_experiment),     cmocka_unit_test(test_mistakes),
-        cmocka_unit_test(test_missing_file),        cmocka_unit_test(test_precedence),
-        cmocka_unit_test(test_keys_are_documented),
+        cmocka_unit_test(test_strategy_options), cmocka_unit_test(test_full_experiment),
+        cmocka_unit_test(test_mistakes),         cmocka_unit_test(test_missing_file),
+        cmocka_unit_test(test_precedence),       cmocka_unit_test(test_keys_are_documented),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }

@@ -116,16 +116,57 @@ static const char events_text[] =
     "0.000019 start unix_ns=1 pid=9 ranks=2 strategy=full+coordinated restart=0 epoch=0\n"
     "0.004000 launch incarnation=0 epoch=0 pid=10\n"
     "0.028000 running incarnation=0 epoch=0 start_ns=28011579\n"
+    "0.690000 region epoch=1 rank=0 start=0x3fff80000000 end=0x3fffc0000000 pages=262144 dirty=7 "
+    "mode=hashed was=tracked cost_ns=74000000 other_ns=181000000 new_key=x reason=half of it = "
+    "dirty\n"
+    "0.690001 region epoch=1 rank=1 start=4096 end=8192 mode=always reason=\"shared memory\"\n"
+    "0.690002 region epoch=1 rank=1 mode=always\n"
     "0.700000 rank epoch=1 rank=0 stop_ns=60991 stall_ns=100 file_bytes=5 new_key=1 digest=ab\n"
-    "0.700001 rank epoch=1 rank=1 stop_ns=60992 stall_ns=300 file_bytes=6\n"
-    "0.700002 committed epoch=1 file_bytes=11\n"
+    "0.700001 rank epoch=1 rank=1 stop_ns=60992 scan_ns=20 snapshot_ns=30 stall_ns=300 "
+    "snapshot=fork "
+    "populated_bytes=900 examined_bytes=90 zero_bytes=40 same_bytes=30 data_bytes=20 "
+    "inherited_bytes=810 file_bytes=6 parent_epoch=0\n"
+    "0.700002 committed epoch=1 file_bytes=11 quiesce_ns=70 capture_ns=71 commit_ns=72 "
+    "total_ns=213\n"
     "1.000000 lost rank=1 pid=12\n"
     "1.000100 restart epoch=1 incarnation=1 reason=\"rank 1 was lost\"\n"
     "1.100000 launch incarnation=1 epoch=1 pid=20\n"
     "1.400000 restored epoch=1 rank=0 read_ns=7 restore_ns=8\n"
-    "1.500000 restored epoch=1 rank=1 read_ns=9 restore_ns=10\n"
+    "1.500000 restored epoch=1 rank=1 read_ns=9 restore_ns=10 chain_length=3 loaded_bytes=11 "
+    "lazy_bytes=12\n"
     "1.500001 running incarnation=1 epoch=1 start_ns=400000\n"
     "2.0 torn by a ki";
+
+static void check_epoch(const struct dv_epoch_row *epoch)
+{
+    assert_true(epoch->committed && epoch->rank == 1 && epoch->stall_ns == 300 && epoch->run == 3);
+    assert_int_equal(epoch->write_ns, -1); /* not reported */
+    assert_true(epoch->scan_ns == 20 && epoch->snapshot_ns == 30);
+    assert_int_equal(epoch->snapshot, DV_SNAPSHOT_KIND_FORK);
+    assert_true(epoch->populated_bytes == 900 && epoch->examined_bytes == 90);
+    assert_true(epoch->zero_bytes == 40 && epoch->same_bytes == 30 && epoch->data_bytes == 20);
+    assert_true(epoch->inherited_bytes == 810 && epoch->parent_epoch == 0);
+    assert_true(epoch->quiesce_ns == 70 && epoch->capture_ns == 71 && epoch->commit_ns == 72);
+}
+
+static void check_decisions(const struct dv_tables *tables)
+{
+    assert_int_equal(tables->table[DV_TABLE_DECISIONS].count, 3);
+    const struct dv_decision_row *d = DV_ROW(tables, DV_TABLE_DECISIONS, dv_decision_row, 0);
+    assert_true(d->run == 3 && d->epoch == 1 && d->rank == 0 && fabs(d->at_s - 0.94) < 1e-9);
+    assert_true(d->start == 0x3fff80000000 && d->end == 0x3fffc0000000);
+    assert_true(d->pages == 262144 && d->dirty == 7);
+    assert_true(d->cost_ns == 74000000 && d->other_ns == 181000000);
+    assert_string_equal(d->mode, "hashed");
+    assert_string_equal(d->was, "tracked");
+    assert_string_equal(d->reason, "half of it = dirty");
+    d = DV_ROW(tables, DV_TABLE_DECISIONS, dv_decision_row, 1);
+    assert_true(d->rank == 1 && d->start == 4096 && d->dirty == -1);
+    assert_string_equal(d->reason, "shared memory");
+    d = DV_ROW(tables, DV_TABLE_DECISIONS, dv_decision_row, 2);
+    assert_string_equal(d->mode, "always");
+    assert_string_equal(d->reason, "");
+}
 
 static void test_events(void **state)
 {
@@ -147,11 +188,14 @@ static void test_events(void **state)
     assert_false(summary.began_anew);
     assert_int_equal(tables.table[DV_TABLE_EVENTS].count, 12);
     assert_int_equal(tables.table[DV_TABLE_EPOCHS].count, 2);
-    const struct dv_epoch_row *epoch = DV_ROW(&tables, DV_TABLE_EPOCHS, dv_epoch_row, 1);
-    assert_true(epoch->committed && epoch->rank == 1 && epoch->stall_ns == 300 && epoch->run == 3);
-    assert_int_equal(epoch->write_ns, -1); /* not reported */
+    check_epoch(DV_ROW(&tables, DV_TABLE_EPOCHS, dv_epoch_row, 1));
+    assert_int_equal(DV_ROW(&tables, DV_TABLE_EPOCHS, dv_epoch_row, 0)->snapshot,
+                     DV_SNAPSHOT_KIND_UNREPORTED);
+    check_decisions(&tables);
     const struct dv_restore_row *restore = DV_ROW(&tables, DV_TABLE_RESTORES, dv_restore_row, 1);
     assert_true(restore->incarnation == 1 && restore->epoch == 1 && restore->restore_ns == 10);
+    assert_true(restore->chain_length == 3 && restore->loaded_bytes == 11);
+    assert_int_equal(restore->lazy_bytes, 12);
     fault = DV_ROW(&tables, DV_TABLE_FAULTS, dv_fault_row, 0);
     assert_true(fabs(fault->recovered_s - 0.500001) < 1e-9);
     assert_int_equal(fault->restored_epoch, 1);

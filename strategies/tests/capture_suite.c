@@ -31,7 +31,11 @@ struct suite {
     struct dv_region_list list;
     uint32_t truth[REGIONS][PAGES], store[REGIONS][PAGES], next[REGIONS][PAGES];
     uint32_t written; /* counts, so that every write is another value */
-    uint64_t epoch;
+    unsigned char dirty[REGIONS][PAGES], tracked[REGIONS]; /* the scripted tracker's notes */
+    uint64_t epoch, committed, parent; /* 0: none */
+    int without_parent;                /* the framework wants a complete epoch */
+    struct dv_page_run populated[REGIONS * PAGES];
+    size_t populated_count;
     const char *scenario;
     char why[512]; /* of the first finding */
 };
@@ -125,17 +129,148 @@ static void core_explain(const char *format, ...)
     (void)format;
 }
 
-static const struct dv_capture_core core = {core_add, core_populated, core_explain};
+static void *core_shared_alloc(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void core_shared_free(void *memory, size_t bytes)
+{
+    munmap(memory, bytes);
+}
+
+/* Pages of the suite hold one number only. */
+static void core_digest(const void *bytes, size_t length, uint64_t digest[2])
+{
+    uint32_t word;
+    memcpy(&word, bytes, sizeof word);
+    digest[0] = word;
+    digest[1] = length;
+}
+
+static uint64_t core_huge_bytes(const struct dv_region *region)
+{
+    (void)region;
+    return 0;
+}
+
+/* --- the scripted tracker --- */
+
+static int region_of(uint64_t address)
+{
+    for (int r = 0; r < REGIONS; r++)
+        if (current->mapped[r] && address >= address_of(current, r) &&
+            address < address_of(current, r) + REGION_BYTES)
+            return r;
+    return REGIONS;
+}
+
+static enum dv_status tracker_test(struct dv_tracker_cost *cost, char *why, size_t why_bytes)
+{
+    *cost = (struct dv_tracker_cost){.written_ns = 1, .scan_ns = 1, .arm_ns = 1, .reported = 1};
+    snprintf(why, why_bytes, "%s", "");
+    return DV_OK;
+}
+
+static enum dv_status tracker_open(struct dv_tracker **tracker)
+{
+    *tracker = (struct dv_tracker *)current;
+    memset(current->tracked, 0, sizeof current->tracked);
+    return DV_OK;
+}
+
+static int tracker_can_track(struct dv_tracker *tracker, const struct dv_region *region)
+{
+    (void)tracker;
+    return !(region->flags & DV_REGION_SHARED);
+}
+
+static enum dv_status tracker_arm(struct dv_tracker *tracker, uint64_t start, uint64_t end)
+{
+    (void)tracker;
+    int r = region_of(start);
+    if (r == REGIONS || end > address_of(current, r) + REGION_BYTES) {
+        find_fault(current, "armed what is not mapped");
+        return DV_ERR_INTERNAL;
+    }
+    current->tracked[r] = 1;
+    memset(current->dirty[r], 0, PAGES);
+    return DV_OK;
+}
+
+static enum dv_status tracker_disarm(struct dv_tracker *tracker, uint64_t start, uint64_t end)
+{
+    (void)tracker;
+    (void)end;
+    current->tracked[region_of(start)] = 0;
+    return DV_OK;
+}
+
+static enum dv_status tracker_collect(struct dv_tracker *tracker, uint64_t start, uint64_t end,
+                                      enum dv_status (*each)(void *arg, uint64_t from, uint64_t to),
+                                      void *arg)
+{
+    (void)tracker;
+    int r = region_of(start);
+    if (r == REGIONS || !current->tracked[r])
+        return DV_ERR_NOT_FOUND;
+    enum dv_status status = DV_OK;
+    for (uint64_t at = start; at < end && status == DV_OK; at += DV_PAGE_BYTES) {
+        unsigned char *dirty = &current->dirty[r][(at - address_of(current, r)) / DV_PAGE_BYTES];
+        if (*dirty)
+            status = each(arg, at, at + DV_PAGE_BYTES);
+        *dirty = 0;
+    }
+    return status;
+}
+
+static void tracker_close(struct dv_tracker *tracker)
+{
+    (void)tracker;
+}
+
+static const struct dv_tracker_ops scripted = {
+    "scripted",  "for tests",    tracker_test,    tracker_open,  tracker_can_track,
+    tracker_arm, tracker_disarm, tracker_collect, tracker_close,
+};
+static const struct dv_tracker_ops *const trackers[] = {&scripted, NULL};
+
+static const struct dv_capture_core core = {
+    .add = core_add,
+    .populated = core_populated,
+    .explain = core_explain,
+    .shared_alloc = core_shared_alloc,
+    .shared_free = core_shared_free,
+    .digest = core_digest,
+    .huge_bytes = core_huge_bytes,
+    .decided = core_explain,
+    .trackers = trackers,
+};
 
 /* --- the scripted application --- */
 
-static void write_page(struct suite *s, int region, unsigned page)
+static void write_value(struct suite *s, int region, unsigned page, uint32_t value)
 {
-    uint32_t value = ++s->written;
     uint32_t *words = (uint32_t *)(void *)(s->memory[region] + (size_t)page * DV_PAGE_BYTES);
     for (size_t i = 0; i < DV_PAGE_BYTES / sizeof *words; i++)
         words[i] = value;
     s->truth[region][page] = value;
+    s->dirty[region][page] = 1;
+}
+
+static void write_page(struct suite *s, int region, unsigned page)
+{
+    write_value(s, region, page, ++s->written);
+}
+
+/* The page is given back; it is zero from now on. */
+static void drop_page(struct suite *s, int region, unsigned page)
+{
+    if (madvise(s->memory[region] + (size_t)page * DV_PAGE_BYTES, DV_PAGE_BYTES, MADV_DONTNEED) != 0)
+        find_fault(s, "the suite cannot give memory back");
+    s->truth[region][page] = 0;
 }
 
 /* Tell the strategy's next call what there is, in ascending order. */
@@ -181,6 +316,7 @@ static int make_region(struct suite *s, int region)
     }
     s->memory[region] = memory;
     s->mapped[region] = 1;
+    s->tracked[region] = 0;
     return 0;
 }
 
@@ -199,38 +335,74 @@ static void remove_region(struct suite *s, int region)
 static void arm(struct suite *s)
 {
     list_regions(s);
+    s->capture.parent_epoch = s->committed;
     if (s->ops->arm && s->ops->arm(&s->capture, &s->list) != DV_OK)
         find_fault(s, "arm failed");
 }
 
-/* Work out what a restore of this epoch would give; it must be the truth. */
+/* What the writer does with a selected page: 1 if it stores it. */
+static int is_stored(struct suite *s, int region, unsigned page)
+{
+    uint32_t words[DV_PAGE_BYTES / sizeof(uint32_t)];
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        words[i] = s->truth[region][page];
+    if (!s->ops->changed)
+        return 1;
+    int changed = s->ops->changed(&s->capture, address_of(s, region) + (uint64_t)page * DV_PAGE_BYTES,
+                                  s->truth[region][page] ? words : NULL);
+    return changed || !s->parent || s->truth[region][page] == 0;
+}
+
+/* Work out what a restore of this epoch would give for one page. */
+static uint32_t restored(struct suite *s, const struct dv_page_set *set, int region, unsigned page)
+{
+    int inherits = s->parent && !(s->ops->caps & DV_CAPTURE_COMPLETE);
+    if (set->selected[region][page] && is_stored(s, region, page))
+        return s->truth[region][page];
+    int populated = region == SHARED || s->truth[region][page] != 0;
+    return populated && inherits ? s->store[region][page] : 0;
+}
+
+/* It must be the truth. Pages ascend, as for a writer. */
 static void check_epoch(struct suite *s, const struct dv_page_set *set)
 {
-    if (s->ops->caps & DV_CAPTURE_COMPLETE)
-        memset(s->next, 0, sizeof s->next);
-    else
-        memcpy(s->next, s->store, sizeof s->next);
-    for (int r = 0; r < REGIONS; r++)
+    memset(s->next, 0, sizeof s->next);
+    for (size_t i = 0; i < s->list.count; i++) {
+        int r = region_of(s->regions[i].start);
         for (unsigned page = 0; page < PAGES; page++) {
-            if (!s->mapped[r])
+            if (r == STACK && page < STACK_DEAD)
                 continue;
-            if (set->selected[r][page])
-                s->next[r][page] = s->truth[r][page];
-            int dead = r == STACK && page < STACK_DEAD;
-            if (!dead && s->next[r][page] != s->truth[r][page])
+            s->next[r][page] = restored(s, set, r, page);
+            if (s->next[r][page] != s->truth[r][page])
                 find_fault(s, "epoch %llu would restore page %u of region %d as it was before",
                            (unsigned long long)s->epoch, page, r);
         }
+    }
+}
+
+static enum dv_status add_populated(void *arg, uint64_t start, uint64_t end)
+{
+    struct suite *s = arg;
+    s->populated[s->populated_count++] = (struct dv_page_run){start, end};
+    return DV_OK;
 }
 
 static enum dv_status select_pages(struct suite *s, struct dv_page_set *set, size_t fail_at)
 {
     list_regions(s);
     *set = (struct dv_page_set){.suite = s, .fail_at = fail_at};
+    s->populated_count = 0;
+    for (size_t i = 0; i < s->list.count; i++)
+        (void)core_populated(&s->regions[i], add_populated, s);
+    const struct dv_page_runs populated = {s->populated, s->populated_count};
+    s->parent = s->without_parent ? 0 : s->committed;
     s->capture.regions = &s->list;
+    s->capture.populated = &populated;
+    s->capture.parent_epoch = s->parent;
     s->epoch++;
     enum dv_status status = s->ops->select(&s->capture, s->epoch, set);
     s->capture.regions = NULL;
+    s->capture.populated = NULL;
     return status;
 }
 
@@ -238,6 +410,7 @@ static void commit(struct suite *s)
 {
     if (s->ops->committed)
         s->ops->committed(&s->capture, s->epoch);
+    s->committed = s->epoch;
     memcpy(s->store, s->next, sizeof s->store);
 }
 
@@ -365,6 +538,67 @@ static void arming_again(struct suite *s)
     commit(s);
 }
 
+static void complete_epochs(struct suite *s)
+{
+    begin(s, "an epoch without a parent, among others");
+    s->without_parent = 1;
+    write_page(s, HEAP, 3);
+    take_epoch(s);
+    commit(s);
+    s->without_parent = 0;
+    write_page(s, HEAP, 4);
+    take_epoch(s);
+    commit(s);
+}
+
+static void returning_contents(struct suite *s)
+{
+    uint32_t value = s->truth[HEAP][8];
+    begin(s, "a page written with what it held");
+    write_value(s, HEAP, 8, value);
+    take_epoch(s);
+    commit(s);
+    begin(s, "a page given back, and written again with what it held two epochs ago");
+    write_page(s, HEAP, 8);
+    value = s->truth[HEAP][8];
+    take_epoch(s);
+    commit(s);
+    drop_page(s, HEAP, 8);
+    take_epoch(s);
+    commit(s);
+    write_value(s, HEAP, 8, value);
+    take_epoch(s);
+    commit(s);
+    begin(s, "a page that holds again what it held before an aborted epoch");
+    write_page(s, HEAP, 8);
+    take_epoch(s);
+    give_up(s);
+    write_value(s, HEAP, 8, value);
+    take_epoch(s);
+    commit(s);
+}
+
+/* Nearly all pages are written, then nearly none: a strategy may change its ways. */
+static void changing_habits(struct suite *s)
+{
+    begin(s, "many pages are written in every epoch");
+    for (int epoch = 0; epoch < 6; epoch++) {
+        for (unsigned page = 0; page < PAGES; page++)
+            write_page(s, HEAP, page);
+        take_epoch(s);
+        if (epoch == 3)
+            give_up(s);
+        else
+            commit(s);
+    }
+    begin(s, "few pages are written after many");
+    for (int epoch = 0; epoch < 6; epoch++) {
+        write_page(s, HEAP, 5);
+        take_epoch(s);
+        commit(s);
+    }
+}
+
 static void changing_regions(struct suite *s)
 {
     begin(s, "a mapping that is new since the last epoch");
@@ -435,8 +669,9 @@ static void start(struct suite *s, const char *options)
 int dv_capture_conforms(const struct dv_capture_ops *ops, const char *options, char *why,
                         size_t why_bytes)
 {
-    static void (*const scenarios[])(struct suite *) = {first_epochs, aborted_epochs, failing_add,
-                                                        arming_again, changing_regions};
+    static void (*const scenarios[])(struct suite *) = {
+        first_epochs,    aborted_epochs,     failing_add,     arming_again,
+        complete_epochs, returning_contents, changing_habits, changing_regions};
     struct suite *s = calloc(1, sizeof *s);
     if (!s) {
         snprintf(why, why_bytes, "the suite has no memory");

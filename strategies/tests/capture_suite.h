@@ -6,9 +6,11 @@
  *      truth[page]    what was last written to the page
  *      store[page]    what a restore of the last committed epoch would give
  *
- * After every select the epoch's restore is worked out (selected pages from `truth`, the others
- * zero or, for strategies that are not DV_CAPTURE_COMPLETE, from `store`) and must equal `truth` on
- * every live page. Nothing is assumed of how a strategy finds its pages. */
+ * After every select the epoch's restore is worked out: selected pages from `truth`, unless the
+ * strategy's `changed` says that they are as in the parent; the others that hold information from
+ * `store`, if the strategy is not DV_CAPTURE_COMPLETE and there is a parent; the rest zero. It must
+ * equal `truth` on every live page. Nothing is assumed of how a strategy finds its pages. The core
+ * offers one tracker, "scripted". */
 #ifndef DV_STRATEGIES_TESTS_CAPTURE_SUITE_H
 #define DV_STRATEGIES_TESTS_CAPTURE_SUITE_H
 

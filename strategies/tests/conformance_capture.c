@@ -24,6 +24,9 @@ static void check_strategy(const struct dv_capture_ops *ops)
 {
     expect_conforms(ops, "");
     expect_conforms(ops, ""); /* a second life in the same process */
+    for (const struct dv_option *option = ops->options; option && option->name; option++)
+        if (strcmp(option->name, "tracker") == 0)
+            expect_conforms(ops, "tracker=hash");
     for (const struct dv_option *option = ops->options; option && option->name; option++) {
         if (option->type != DV_OPTION_BOOL)
             continue;
@@ -48,6 +51,8 @@ enum bug {
     SELECTS_BYTES,     /* ranges that are no whole pages */
     FAILS_ON_NOTHING,  /* an empty list of regions is an error to it */
     CLAIMS_COMPLETE,   /* says that its epochs need no parent */
+    IGNORES_NO_PARENT, /* leaves pages out although there is no epoch to inherit them from */
+    TRUSTS_GONE_PAGES, /* takes a page that was given back for what it was before */
     BUGS
 };
 
@@ -58,7 +63,7 @@ static enum bug bug;
 struct page_copy {
     uint64_t address;
     unsigned char then[DV_PAGE_BYTES], selected[DV_PAGE_BYTES];
-    int is_selected, is_committed;
+    int is_selected, is_committed, is_seen;
 };
 
 struct copies {
@@ -125,7 +130,10 @@ static enum dv_status look_at_run(void *arg, uint64_t start, uint64_t end)
         }
         const void *now = (const void *)(uintptr_t)at;
         struct page_copy *copy = copy_of(look->c->state, at);
-        copy->is_selected = !copy->is_committed || memcmp(copy->then, now, DV_PAGE_BYTES) != 0;
+        int has_parent = look->c->parent_epoch != 0 || bug == IGNORES_NO_PARENT;
+        copy->is_seen = 1;
+        copy->is_selected = !has_parent || !copy->is_committed ||
+                            memcmp(copy->then, now, DV_PAGE_BYTES) != 0;
         if (!copy->is_selected)
             continue;
         memcpy(copy->selected, now, DV_PAGE_BYTES);
@@ -145,7 +153,7 @@ static enum dv_status copies_select(struct dv_capture *c, uint64_t epoch, struct
     if (bug == FAILS_ON_NOTHING && c->regions->count == 0)
         return DV_ERR_INTERNAL;
     for (size_t i = 0; i < state->count; i++)
-        state->pages[i].is_selected = 0;
+        state->pages[i].is_selected = state->pages[i].is_seen = 0;
     enum dv_status status = DV_OK;
     for (size_t i = 0; i < c->regions->count && status == DV_OK; i++) {
         const struct dv_region *region = &c->regions->items[i];
@@ -164,6 +172,8 @@ static void copies_committed(struct dv_capture *c, uint64_t epoch)
     (void)epoch;
     for (size_t i = 0; i < state->count; i++) {
         struct page_copy *copy = &state->pages[i];
+        if (!copy->is_seen && bug != TRUSTS_GONE_PAGES)
+            copy->is_committed = 0;
         if (!copy->is_selected)
             continue;
         memcpy(copy->then,

@@ -18,6 +18,7 @@
 
 #include <dejavu/option.h>
 #include <dejavu/status.h>
+#include <dejavu/tracker.h>
 
 #include <stddef.h>
 #include <stdint.h>
@@ -34,6 +35,8 @@ enum dv_region_flags {
     DV_REGION_HEAP = 1u << 5,   /* the break */
     DV_REGION_STACK = 1u << 6, /* holds the main thread's stack: pages below `live_from` are dead */
     DV_REGION_GROWSDOWN = 1u << 7,
+    DV_REGION_LAZY = 1u << 8, /* anonymous memory that is mapped from the image it was restored from: all its pages hold
+                                 information; those that were not written since are as in that image */
 };
 
 /* One mapping of the upper half. */
@@ -45,6 +48,9 @@ struct dv_region {
         live_from; /* lowest address that holds information (== start unless DV_REGION_STACK) */
     uint64_t file_offset, device, inode;
     const char *path; /* "" if none */
+    /* Of a private mapping: the name under which its file is kept in the job directory; NULL: it is not. Pages of a kept
+     * file hold information of their own only once they are written. */
+    const char *kept;
 };
 
 struct dv_region_list {
@@ -53,6 +59,15 @@ struct dv_region_list {
 };
 
 struct dv_page_set; /* built with dv_capture_core.add */
+
+struct dv_page_run {
+    uint64_t start, end;
+};
+
+struct dv_page_runs {
+    const struct dv_page_run *items; /* ascending, not touching */
+    size_t count;
+};
 
 /* What the framework offers to a capture strategy. */
 struct dv_capture_core {
@@ -66,10 +81,15 @@ struct dv_capture_core {
                                 void *arg);
     /* Report why an operation fails, once, by the function that knows it. */
     void (*explain)(const char *format, ...) __attribute__((format(printf, 1, 2)));
-    /* Zeroed memory that `changed` may write to: a forked writer and this process share it. NULL: none left. */
+    /* Zeroed memory that `changed` may write to: a forked writer and this process share it. Pages cost nothing until they
+     * are touched. NULL: none left. */
     void *(*shared_alloc)(size_t bytes);
     void (*shared_free)(void *memory, size_t bytes);
-    /* For the record of this epoch: one line, "start=... mode=... reason=...", on a decision that has costs. */
+    /* XXH3-128 of `length` bytes, at memory speed. */
+    void (*digest)(const void *bytes, size_t length, uint64_t digest[2]);
+    /* How much of a region is mapped by huge pages, bytes. */
+    uint64_t (*huge_bytes)(const struct dv_region *region);
+    /* For the record of this epoch: one line "start=... mode=... reason=..." on a decision that has costs. */
     void (*decided)(const char *format, ...) __attribute__((format(printf, 1, 2)));
     /* All trackers (dejavu/tracker.h), ended by NULL. */
     const struct dv_tracker_ops *const *trackers;
@@ -80,6 +100,8 @@ struct dv_capture {
     const struct dv_capture_core *core;
     void *state;                          /* state_size bytes, zeroed, options filled in */
     const struct dv_region_list *regions; /* the regions of the epoch being selected */
+    const struct dv_page_runs *populated; /* and all their pages that hold information; NULL for a strategy with
+                                             DV_CAPTURE_COMPLETE, which does not need them */
     uint64_t parent_epoch; /* that the epoch being selected may inherit from; 0: none. On arm: the epoch that was
                               restored, 0 at the first start */
 };

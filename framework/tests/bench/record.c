@@ -2,9 +2,10 @@
  *
  *     bench-record latency   FILE.h5 BINDIR PAIR:POSITION:BASE:OUTPUT ...
  *     bench-record bandwidth FILE.h5 BINDIR RUN:RANKS:EVENTS:OUTPUT ...
+ *     bench-record stall     FILE.h5 BINDIR RUN:PLACE,PROGRAM,CAPTURE,RANKS:EVENTS:OUTPUT ...
  *
- * OUTPUT: what bench-pingpong or bench-memory printed (lines of other programs are no part of it
- * and an error). EVENTS: the job's events. The file is written to a temporary name and renamed. */
+ * OUTPUT: what bench-pingpong, bench-memory or bench-dirty printed (lines of other programs are no
+ * part of it and an error; `-`: another program was run). EVENTS: the job's events. The file is written to a temporary name and renamed. */
 #include "framework/tests/bench/record.h"
 
 #include "harness/config/experiment.h"
@@ -20,10 +21,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BENCH_SCHEMA_VERSION 1
+#define BENCH_SCHEMA_VERSION 2 /* that of the harness, whose tables are in it */
 
-/* The lines "<table> key=value ..." of a program's output become rows of `table`. */
-static enum dv_status read_output(const char *path, struct dv_table *table)
+enum dv_status bench_read_output(const char *path, struct dv_table *table)
 {
     char *text, *line;
     size_t length, number = 0, name_length = strlen(table->kind->name);
@@ -46,8 +46,7 @@ static enum dv_status read_output(const char *path, struct dv_table *table)
     return status;
 }
 
-/* Split "a:b:c:rest" in place. */
-static enum dv_status split(char *item, char *part[4])
+enum dv_status bench_split(char *item, char *part[4])
 {
     char *rest = item;
     for (int i = 0; i < 3; i++)
@@ -61,9 +60,9 @@ static enum dv_status read_latency(char *item, struct bench_tables *tables)
 {
     char *part[4];
     size_t first = tables->batches.count;
-    enum dv_status status = split(item, part);
+    enum dv_status status = bench_split(item, part);
     if (status == DV_OK)
-        status = read_output(part[3], &tables->batches);
+        status = bench_read_output(part[3], &tables->batches);
     if (status == DV_OK && tables->batches.count == first)
         status = dv_bench_fail(DV_ERR_DAMAGED, "%s holds no results", part[3]);
     for (size_t i = first; status == DV_OK && i < tables->batches.count; i++) {
@@ -80,13 +79,13 @@ static enum dv_status read_bandwidth(char *item, struct bench_tables *tables)
     char *part[4];
     size_t first = tables->copies.count, epochs = tables->harness.table[DV_TABLE_EPOCHS].count;
     struct dv_events_summary summary;
-    enum dv_status status = split(item, part);
+    enum dv_status status = bench_split(item, part);
     if (status != DV_OK)
         return status;
     int64_t run = strtoll(part[0], NULL, 10);
     struct bench_job *job = dv_table_add(&tables->jobs);
     *job = (struct bench_job){.run = run, .ranks = strtoll(part[1], NULL, 10)};
-    status = read_output(part[3], &tables->copies);
+    status = bench_read_output(part[3], &tables->copies);
     for (size_t i = first; i < tables->copies.count; i++)
         ((struct bench_copy *)dv_table_row(&tables->copies, i))->run = run;
     if (status == DV_OK)
@@ -126,7 +125,8 @@ static bool write_version(hid_t file)
 /* Tables without rows are not of this benchmark. */
 static bool write_tables(const struct bench_tables *tables, const char *what, hid_t file)
 {
-    const struct dv_table *own[] = {&tables->batches, &tables->jobs, &tables->copies};
+    const struct dv_table *own[] = {&tables->batches, &tables->jobs, &tables->copies,
+                                    &tables->stall_jobs, &tables->rounds};
     bool done = write_version(file) && write_attribute(file, "generator", "bench-record") &&
                 write_attribute(file, "name", what);
     for (size_t i = 0; done && i < sizeof own / sizeof *own; i++)
@@ -173,33 +173,52 @@ static void note_environment(struct bench_tables *tables, const char *bindir, co
     dv_environment_collect(&e, 0, &tables->harness);
 }
 
+static const struct part {
+    const char *name, *item;
+    enum dv_status (*read)(char *item, struct bench_tables *tables);
+    void (*summarize)(const struct bench_tables *tables);
+} parts[] = {
+    {"latency", "PAIR:POSITION:BASE:OUTPUT", read_latency, bench_summarize_latency},
+    {"bandwidth", "RUN:RANKS:EVENTS:OUTPUT", read_bandwidth, bench_summarize_bandwidth},
+    {"stall", "RUN:PLACE,PROGRAM,CAPTURE,RANKS:EVENTS:OUTPUT", bench_read_stall,
+     bench_summarize_stall},
+};
+#define PARTS (sizeof parts / sizeof parts[0])
+
+static int usage(void)
+{
+    for (size_t i = 0; i < PARTS; i++)
+        fprintf(stderr, "%s bench-record %s FILE.h5 BINDIR %s ...\n",
+                i ? "      " : "usage:", parts[i].name, parts[i].item);
+    return DV_EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
     struct bench_tables tables = {.batches = {.kind = &bench_batches},
                                   .copies = {.kind = &bench_copies},
-                                  .jobs = {.kind = &bench_jobs}};
-    bool latency = argc > 4 && strcmp(argv[1], "latency") == 0;
-    if (argc <= 4 || (!latency && strcmp(argv[1], "bandwidth") != 0)) {
-        fprintf(stderr,
-                "usage: bench-record latency FILE.h5 BINDIR PAIR:POSITION:BASE:OUTPUT ...\n"
-                "       bench-record bandwidth FILE.h5 BINDIR RUN:RANKS:EVENTS:OUTPUT ...\n");
-        return DV_EXIT_USAGE;
-    }
+                                  .jobs = {.kind = &bench_jobs},
+                                  .stall_jobs = {.kind = &bench_stall_jobs},
+                                  .rounds = {.kind = &bench_rounds}};
+    const struct part *part = parts;
+    while (argc > 4 && part < parts + PARTS && strcmp(part->name, argv[1]) != 0)
+        part++;
+    if (argc <= 4 || part == parts + PARTS)
+        return usage();
     enum dv_status status = DV_OK;
     dv_tables_init(&tables.harness);
     for (int i = 4; i < argc && status == DV_OK; i++)
-        status = latency ? read_latency(argv[i], &tables) : read_bandwidth(argv[i], &tables);
+        status = part->read(argv[i], &tables);
     if (status == DV_OK) {
         note_environment(&tables, argv[3], argv[2]);
         status = write_file(&tables, argv[1], argv[2]);
     }
-    if (status == DV_OK && latency)
-        bench_summarize_latency(&tables);
-    else if (status == DV_OK)
-        bench_summarize_bandwidth(&tables);
-    dv_table_clear(&tables.batches);
-    dv_table_clear(&tables.copies);
-    dv_table_clear(&tables.jobs);
+    if (status == DV_OK)
+        part->summarize(&tables);
+    struct dv_table *own[] = {&tables.batches, &tables.copies, &tables.jobs, &tables.stall_jobs,
+                              &tables.rounds};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        dv_table_clear(own[i]);
     dv_tables_clear(&tables.harness);
     return status == DV_OK ? DV_EXIT_OK : DV_EXIT_FAILED;
 }

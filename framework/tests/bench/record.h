@@ -1,5 +1,4 @@
-/* What the parts of bench-record share: the tables of results/latency.h5 and results/bandwidth.h5.
- */
+/* What the parts of bench-record share: the tables of results/latency.h5, bandwidth.h5 and stall.h5. */
 #ifndef DV_BENCH_RECORD_H
 #define DV_BENCH_RECORD_H
 
@@ -23,14 +22,33 @@ struct bench_job {
     int64_t run, ranks;
 };
 
-extern const struct dv_table_kind bench_batches, bench_copies, bench_jobs;
+/* A job of stall.h5, also in a table /jobs. */
+struct bench_stall_job {
+    int64_t run, ranks;
+    char place[16], program[16], capture[32];
+};
+
+struct bench_round {
+    int64_t run, rank, round, at_ns, iterations, pages, longest_ns, median_ns;
+};
+
+extern const struct dv_table_kind bench_batches, bench_copies, bench_jobs, bench_stall_jobs,
+    bench_rounds;
 
 struct bench_tables {
-    struct dv_table batches, copies, jobs;
-    struct dv_tables harness; /* of these: epochs, restores, events, environment */
+    struct dv_table batches, copies, jobs, stall_jobs, rounds;
+    struct dv_tables harness; /* of these: epochs, decisions, restores, events, environment */
 };
+
+/* Split "a:b:c:rest" in place. Says what is wrong. */
+enum dv_status bench_split(char *item, char *part[4]) DV_CHECKED;
+/* The lines "<table> key=value ..." of a program's output become rows of `table`. */
+enum dv_status bench_read_output(const char *path, struct dv_table *table) DV_CHECKED;
+
+enum dv_status bench_read_stall(char *item, struct bench_tables *tables) DV_CHECKED;
 
 void bench_summarize_latency(const struct bench_tables *tables);
 void bench_summarize_bandwidth(const struct bench_tables *tables);
+void bench_summarize_stall(const struct bench_tables *tables);
 
 #endif

@@ -354,13 +354,18 @@ static void restore(void)
 
 static void parse(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"job", 1, NULL, 'j'},      {"host", 1, NULL, 'h'},
-        {"port", 1, NULL, 'p'},     {"incarnation", 1, NULL, 'i'},
-        {"restore", 1, NULL, 'r'},  {"capture", 1, NULL, 'x'},
-        {"argv0", 1, NULL, 'x'},    {"capture-options", 1, NULL, 'x'},
-        {"protocol", 1, NULL, 'x'}, {"protocol-options", 1, NULL, 'x'},
-        {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"job", 1, NULL, 'j'},
+                                            {"host", 1, NULL, 'h'},
+                                            {"port", 1, NULL, 'p'},
+                                            {"incarnation", 1, NULL, 'i'},
+                                            {"restore", 1, NULL, 'r'},
+                                            {"restore-how", 1, NULL, 'x'},
+                                            {"capture", 1, NULL, 'x'},
+                                            {"argv0", 1, NULL, 'x'},
+                                            {"capture-options", 1, NULL, 'x'},
+                                            {"protocol", 1, NULL, 'x'},
+                                            {"protocol-options", 1, NULL, 'x'},
+                                            {NULL, 0, NULL, 0}};
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
         if (c == 'j')
             me.job = optarg;

@@ -249,14 +249,13 @@ static void check_process_state(rlim_t descriptors_at_launch)
     REQUIRE(sigismember(&set, SIGUSR2) && !sigismember(&set, SIGUSR1));
 }
 
-static void capture_child(const char *strategy_name)
+static void capture_child(const char *keep)
 {
     struct dv_fd_identity stdio[DV_INHERITED_COUNT];
     struct dv_image_identity identity = {.epoch = 7, .rank = 0, .size = 1, .page_bytes = 4096};
     struct dv_capture *strategy = NULL;
-    struct dv_image_writer *writer = NULL;
-    struct dv_image_stats stats;
-    struct dv_capture_timings timings;
+    struct dv_capture_job *job = NULL;
+    struct dv_capture_figures figures;
     char why[256];
     read_stdio(stdio);
     dv_capture_launched();
@@ -269,14 +268,19 @@ static void capture_child(const char *strategy_name)
     REQUIRE(fd >= 0 && write(fd, maps, sizeof maps) == sizeof maps);
     close(fd);
     REQUIRE(dv_capture_check(3, stdio, why, sizeof why) == DV_OK);
-    REQUIRE(dv_capture_open(strategy_name, NULL, &strategy) == DV_OK);
-    REQUIRE(dv_capture_arm(strategy) == DV_OK);
+    REQUIRE(dv_capture_open("full", NULL, &strategy) == DV_OK);
+    REQUIRE(dv_capture_arm(strategy, 0) == DV_OK);
     struct dv_capture_request request = make_request(&identity, strategy, stdio);
-    REQUIRE(dv_capture_take(&request, &writer, &stats, &timings) == DV_OK);
-    REQUIRE(dv_image_writer_commit(writer) == DV_OK);
+    REQUIRE(dv_keep_parse(keep, &request.keep) == DV_OK);
+    REQUIRE(dv_capture_take(&request, &job, &figures) == DV_OK);
+    if (request.keep != DV_KEEP_STOP) /* what happens from now on is not in the image */
+        memset(DENSE, 0x5a, 3 * DV_PAGE_BYTES);
+    REQUIRE(dv_capture_write(job, &figures) == DV_OK);
+    dv_capture_discard(job);
+    REQUIRE(figures.kept == request.keep);
     /* Never-touched memory was not even looked at. */
-    REQUIRE(stats.examined_bytes < 24 * MIB && stats.data_bytes > 8 * MIB);
-    REQUIRE(stats.zero_bytes >= 5 * DV_PAGE_BYTES && timings.write_ns > 0);
+    REQUIRE(figures.image.examined_bytes < 24 * MIB && figures.image.data_bytes > 8 * MIB);
+    REQUIRE(figures.image.zero_bytes >= 5 * DV_PAGE_BYTES && figures.write_ns > 0);
     dv_capture_close(strategy);
     /* After the checkpoint the shared files change; the restore brings their contents back, or for
      * the one that is only read, uses what it was. */
@@ -284,10 +288,18 @@ static void capture_child(const char *strategy_name)
     _exit(0);
 }
 
+static enum dv_status locate(void *arg, uint64_t epoch, uint32_t rank, char *path,
+                             size_t path_bytes)
+{
+    (void)arg;
+    snprintf(path, path_bytes, "%s", in_directory("rank-0.dvi"));
+    return epoch == 7 && rank == 0 ? DV_OK : DV_ERR_NOT_FOUND;
+}
+
 static void restore_child(void)
 {
     struct dv_fd_identity stdio[DV_INHERITED_COUNT];
-    struct dv_image_reader *image;
+    struct dv_image_chain *image;
     struct dv_restored restored;
     static char before[65536], after[65536];
     struct rlimit limit;
@@ -302,15 +314,15 @@ static void restore_child(void)
     int fd = open(in_directory("maps"), O_RDONLY);
     REQUIRE(fd >= 0 && read(fd, before, sizeof before) == sizeof before);
     close(fd);
-    REQUIRE(dv_image_reader_open(in_directory("rank-0.dvi"), &image) == DV_OK);
-    REQUIRE(dv_restore_memory(image, 1, &restored) == DV_OK);
+    REQUIRE(dv_image_chain_open(locate, NULL, 7, 0, &image) == DV_OK);
+    REQUIRE(dv_restore_memory(directory, image, 1, NULL, &restored) == DV_OK);
     REQUIRE(restored.loaded_bytes > 8 * MIB);
     list_maps(after, sizeof after);
     if (strcmp(before, after) != 0)
         fprintf(stderr, "before:\n%safter:\n%s", before, after);
     REQUIRE(strcmp(before, after) == 0);
-    REQUIRE(dv_restore_process(image, 3, stdio, NULL) == DV_OK);
-    dv_image_reader_close(image);
+    REQUIRE(dv_restore_process(dv_image_chain_head(image), 3, stdio, NULL) == DV_OK);
+    dv_image_chain_close(image);
     check_upper_half();
     check_process_state(limit.rlim_cur);
     char bytes[DV_PAGE_BYTES];
@@ -343,11 +355,26 @@ static void restore_argument(const char *unused)
     restore_child();
 }
 
-static void test_round_trip(void **state)
+static void round_trip(void **state, const char *keep)
 {
     directory = *state;
-    assert_int_equal(run_child(capture_child, "full"), 0);
+    assert_int_equal(run_child(capture_child, keep), 0);
     assert_int_equal(run_child(restore_argument, NULL), 0);
+}
+
+static void test_round_trip_stopped(void **state)
+{
+    round_trip(state, "stop");
+}
+
+static void test_round_trip_copied(void **state)
+{
+    round_trip(state, "copy");
+}
+
+static void test_round_trip_forked(void **state)
+{
+    round_trip(state, "fork");
 }
 
 /* A strategy that fails, and one that selects what is not there: nothing is left behind. */
@@ -375,20 +402,23 @@ static void bad_strategy_child(const char *unused)
     struct dv_fd_identity stdio[DV_INHERITED_COUNT];
     struct dv_image_identity identity = {.epoch = 7, .size = 1, .page_bytes = 4096};
     struct dv_capture *real = NULL;
-    struct dv_image_writer *writer = NULL;
-    struct dv_image_stats stats;
-    struct dv_capture_timings timings;
+    struct dv_capture_job *job = NULL;
+    struct dv_capture_figures figures;
     read_stdio(stdio);
     make_upper_half();
     REQUIRE(dv_capture_open("full", NULL, &real) == DV_OK);
     struct dv_capture strategy = {.ops = &ops, .core = real->core};
     struct dv_capture_request request = make_request(&identity, &strategy, stdio);
-    REQUIRE(dv_capture_take(&request, &writer, &stats, &timings) == DV_ERR_INTERNAL);
-    REQUIRE(writer == NULL && aborted_epochs == 1);
+    REQUIRE(dv_capture_take(&request, &job, &figures) == DV_ERR_INTERNAL);
+    REQUIRE(job == NULL && aborted_epochs == 1);
     REQUIRE(strstr(dv_why(), "outside") && strstr(dv_why(), "0x123456789000"));
     request.directory = "/nonexistent";
     request.strategy = real;
-    REQUIRE(dv_capture_take(&request, &writer, &stats, &timings) != DV_OK && writer == NULL);
+    REQUIRE(dv_capture_take(&request, &job, &figures) != DV_OK && job == NULL);
+    request.keep = DV_KEEP_FORK; /* then the directory is looked at later */
+    REQUIRE(dv_capture_take(&request, &job, &figures) == DV_OK);
+    REQUIRE(dv_capture_write(job, &figures) != DV_OK);
+    dv_capture_discard(job);
     REQUIRE(access(in_directory("rank-0.dvi"), F_OK) != 0);
     REQUIRE(access(in_directory("rank-0.dvi.tmp"), F_OK) != 0);
     dv_capture_close(real);
@@ -459,7 +489,11 @@ static void test_unknown_strategy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_round_trip, check_make_directory,
+        cmocka_unit_test_setup_teardown(test_round_trip_stopped, check_make_directory,
+                                        check_remove_directory),
+        cmocka_unit_test_setup_teardown(test_round_trip_copied, check_make_directory,
+                                        check_remove_directory),
+        cmocka_unit_test_setup_teardown(test_round_trip_forked, check_make_directory,
                                         check_remove_directory),
         cmocka_unit_test_setup_teardown(test_failures_leave_nothing, check_make_directory,
                                         check_remove_directory),

@@ -1,80 +1,13 @@
 /* Unit test: manifests, listing, verification, pruning, and what a kill during pruning leaves. */
-#include "image/manifest.h"
-#include "image_support.h"
+#include "image/prune.h"
 #include "kill_point.h"
-
-#define RANKS 2u
-#define PAGES 3u
-
-static char *contents(uint64_t epoch, uint32_t rank)
-{
-    return test_pages(PAGES, 0, epoch * 100 + rank + 1);
-}
-
-static void write_rank(const char *directory, uint64_t epoch, uint64_t parent, uint32_t rank,
-                       struct dv_manifest_rank *result)
-{
-    struct dv_image_identity id = test_identity();
-    struct dv_image_writer *w;
-    struct dv_image_stats stats;
-    char name[32], *memory = contents(epoch, rank);
-    id.epoch = epoch;
-    id.parent_epoch = parent;
-    id.rank = rank;
-    id.size = RANKS;
-    snprintf(name, sizeof name, "rank-%u.dvi", rank);
-    assert_int_equal(begin_image(directory, name, NULL, &id, &w), DV_OK);
-    assert_int_equal(dv_image_write_pages(w, BASE, PAGES * PAGE, memory), DV_OK);
-    if (parent)
-        assert_int_equal(dv_image_write_inherited(w, BASE + PAGES * PAGE, PAGE), DV_OK);
-    assert_int_equal(dv_image_writer_finish(w, &stats), DV_OK);
-    assert_int_equal(dv_image_writer_commit(w), DV_OK);
-    *result =
-        (struct dv_manifest_rank){.file_bytes = stats.file_bytes, .data_bytes = stats.data_bytes};
-    memcpy(result->digest, stats.digest, sizeof result->digest);
-    free(memory);
-}
-
-/* Images of all ranks, and the manifest if `commit`. */
-static void make_epoch(const char *job, uint64_t epoch, uint64_t parent, int commit)
-{
-    struct dv_manifest_rank ranks[RANKS];
-    struct dv_manifest m = {.epoch = epoch,
-                            .parent_epoch = parent,
-                            .ranks = RANKS,
-                            .committed_unix_ns = 1700000000123456789,
-                            .strategy = "full+coordinated",
-                            .rank = ranks};
-    char directory[PATH_MAX];
-    snprintf(directory, sizeof directory, "%s/epochs", job);
-    assert_int_equal(dv_make_directory_private(directory), DV_OK);
-    dv_epoch_directory(job, epoch, directory, sizeof directory);
-    assert_int_equal(dv_make_directory_private(directory), DV_OK);
-    for (uint32_t r = 0; r < RANKS; r++)
-        write_rank(directory, epoch, parent, r, &ranks[r]);
-    if (commit)
-        assert_int_equal(dv_manifest_write(job, &m), DV_OK);
-}
-
-/* The committed epochs as text: "1 2 5". */
-static const char *listed(const char *job)
-{
-    static char text[200];
-    uint64_t *epochs = NULL;
-    size_t count = 0, used = 0;
-    assert_int_equal(dv_manifest_list(job, &epochs, &count), DV_OK);
-    text[0] = '\0';
-    for (size_t i = 0; i < count; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%llu", i ? " " : "",
-                                 (unsigned long long)epochs[i]);
-    free(epochs);
-    return text;
-}
+#include "store_support.h"
 
 static void round_trip(void **state)
 {
     struct dv_manifest m;
     char path[64];
+    make_epoch(*state, 5, 0, 1);
     make_epoch(*state, 7, 5, 1);
     assert_int_equal(dv_manifest_read(*state, 7, &m), DV_OK);
     assert_int_equal(m.epoch, 7);
@@ -82,7 +15,9 @@ static void round_trip(void **state)
     assert_int_equal(m.ranks, RANKS);
     assert_true(m.committed_unix_ns == 1700000000123456789);
     assert_string_equal(m.strategy, "full+coordinated");
-    assert_int_equal(m.rank[1].data_bytes, PAGES * PAGE);
+    assert_int_equal(m.rank[1].data_bytes, PAGE);
+    assert_int_equal(m.rank[1].parent_epoch, 5);
+    assert_int_equal(m.place.level, DV_LEVEL_SHARED);
     dv_manifest_free(&m);
     dv_manifest_free(&m);
     assert_int_equal(dv_manifest_verify(*state, 7, 0), DV_OK);
@@ -103,10 +38,10 @@ static void listing(void **state)
     make_epoch(*state, 10, 0, 1);
     make_epoch(*state, 2, 0, 1);
     make_epoch(*state, 3, 0, 0);
-    make_epoch(*state, 1000001, 0, 1);
+    make_epoch(*state, 20, 0, 1);
     assert_int_equal(mkdir(check_path(state, "epochs/0000010"), 0700), 0);
     assert_int_equal(mkdir(check_path(state, "epochs/lost+found"), 0700), 0);
-    assert_string_equal(listed(*state), "2 10 1000001");
+    assert_string_equal(listed(*state), "2 10 20");
     struct dv_manifest m;
     assert_int_equal(dv_manifest_read(*state, 3, &m), DV_ERR_NOT_FOUND);
     assert_int_equal(dv_manifest_verify(*state, 3, 0), DV_ERR_NOT_FOUND);
@@ -169,11 +104,11 @@ static void verification(void **state)
     close(fd);
     assert_int_equal(dv_manifest_verify(*state, 7, 0), DV_OK);
     assert_int_equal(dv_manifest_verify(*state, 7, 1), DV_ERR_DAMAGED);
-    assert_non_null(strstr(dv_image_why(), "rank-1.dvi"));
+    assert_non_null(strstr(dv_why(), "rank-1.dvi"));
     /* Images changed round, of another epoch, gone. */
     assert_int_equal(rename(a, c), 0);
     assert_int_equal(dv_manifest_verify(*state, 7, 0), DV_ERR_DAMAGED);
-    assert_non_null(strstr(dv_image_why(), "rank-0.dvi"));
+    assert_non_null(strstr(dv_why(), "rank-0.dvi"));
     assert_int_equal(link(b, a), 0);
     assert_int_equal(dv_manifest_verify(*state, 7, 0), DV_ERR_DAMAGED);
     assert_int_equal(unlink(a), 0);
@@ -195,12 +130,12 @@ static void pruning(void **state)
     assert_string_equal(listed(*state), "1 2 4 5");
     assert_int_equal(access(check_path(state, "epochs/000003"), F_OK), -1);
     /* What was never committed is recycled as well. */
-    assert_int_equal(names_in(check_path(state, "spare")), 3);
+    assert_int_equal(names_in(check_path(state, "spare")), RANKS + 1);
     assert_int_equal(access(check_path(state, "spare/rank-9.dvi"), F_OK), 0);
     assert_int_equal(dv_manifest_prune(*state, 2), DV_OK);
     assert_string_equal(listed(*state), "4 5");
     assert_int_equal(names_in(check_path(state, "epochs")), 2);
-    assert_int_equal(names_in(check_path(state, "spare")), 3);
+    assert_int_equal(names_in(check_path(state, "spare")), RANKS + 1);
     assert_int_equal(stat(check_path(state, "spare"), &st), 0);
     assert_int_equal(st.st_mode & 07777, 0700);
     assert_int_equal(dv_manifest_prune(*state, 1), DV_OK);
@@ -238,6 +173,82 @@ static void damaged_ones_do_not_count(void **state)
     assert_int_equal(access(check_path(state, "epochs/000004/rank-0.dvi"), F_OK), 0);
 }
 
+/* Pinned epochs, those being written, those known to be damaged, and files that lazily restored ranks may have mapped. */
+static void pruning_with_exceptions(void **state)
+{
+    const uint64_t bad[] = {4};
+    for (uint64_t e = 1; e <= 4; e++)
+        make_epoch(*state, e, e == 2 ? 1 : 0, 1);
+    make_epoch(*state, 5, 0, 0);
+    struct dv_prune what = {
+        .keep = 1, .pinned = 2, .writing = 5, .mapped = 4, .bad = bad, .bad_count = 1};
+    struct dv_pruned pruned;
+    assert_int_equal(dv_store_prune(*state, &what, &pruned), DV_OK);
+    assert_string_equal(listed(*state), "1 2 3");
+    assert_int_equal(pruned.epochs, 1);
+    assert_int_equal(pruned.files, RANKS);
+    assert_int_equal(access(check_path(state, "epochs/000005/rank-0.dvi"), F_OK), 0);
+    assert_int_equal(access(check_path(state, "spare"), F_OK), -1); /* nothing recycled */
+    what = (struct dv_prune){.keep = 1};
+    assert_int_equal(dv_store_prune(*state, &what, &pruned), DV_OK);
+    assert_string_equal(listed(*state), "3");
+    assert_int_equal(names_in(check_path(state, "spare")), RANKS);
+    what.spares = true;
+    assert_int_equal(dv_store_prune(*state, &what, &pruned), DV_OK);
+    assert_int_equal(names_in(check_path(state, "spare")), 0);
+    assert_true(pruned.bytes > 0);
+    assert_int_equal(dv_manifest_verify(*state, 3, 1), DV_OK);
+}
+
+static void pruning_while_somebody_writes(void **state)
+{
+    const struct dv_prune what = {.keep = 1, .check_writers = true};
+    char path[PATH_MAX];
+    make_epoch(*state, 1, 0, 1);
+    make_epoch(*state, 2, 0, 0);
+    snprintf(path, sizeof path, "%s", check_path(state, "epochs/000002/rank-7.dvi.tmp"));
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    enum dv_status status = dv_store_prune(*state, &what, NULL);
+    assert_int_equal(status, DV_ERR_BUSY);
+    assert_non_null(strstr(dv_why(), "rank-7.dvi.tmp"));
+    close(fd);
+    assert_int_equal(dv_store_prune(*state, &what, NULL), DV_OK);
+    assert_int_equal(names_in(check_path(state, "epochs")), 1);
+}
+
+/* What is stale in an epoch that stays, and what nodes hold without an epoch. */
+static void pruning_nodes(void **state)
+{
+    char paths[2][PATH_MAX], *nodes[] = {paths[0], paths[1]};
+    for (int i = 0; i < 2; i++)
+        snprintf(paths[i], sizeof paths[i], "%s/node%d", (const char *)*state, i);
+    test_place = (struct dv_place){.level = DV_LEVEL_PARTNER, .node_count = 2, .node = nodes};
+    for (uint64_t e = 1; e <= 3; e++)
+        make_epoch(*state, e, 0, e != 2);
+    assert_int_equal(dv_remove_tree(check_path(state, "epochs/000002")), DV_OK);
+    static const char *const stale[] = {
+        "node0/epochs/000003/rank-0.g1.dvi", "node1/epochs/000003/copy-0.g2.dvi",
+        "node0/epochs/000003/parity.g1.dvp", "node1/epochs/000003/rank-4.dvi.tmp",
+        "epochs/000003/manifest.tmp"};
+    for (size_t i = 0; i < sizeof stale / sizeof stale[0]; i++)
+        close(open(check_path(state, stale[i]), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    assert_int_equal(dv_manifest_prune(*state, 1), DV_OK);
+    for (size_t i = 0; i < sizeof stale / sizeof stale[0]; i++)
+        assert_int_equal(access(check_path(state, stale[i]), F_OK), -1);
+    assert_string_equal(listed(*state), "3");
+    assert_int_equal(names_in(check_path(state, "node0/epochs")), 1);
+    assert_int_equal(names_in(check_path(state, "node1/epochs")), 1);
+    assert_int_equal(names_in(check_path(state, "node0/spare")), 3);
+    assert_int_equal(names_in(check_path(state, "node1/spare")), 2);
+    expect_epoch(*state, 3);
+    /* A node that is lost is no reason to fail. */
+    make_epoch(*state, 4, 0, 1);
+    assert_int_equal(dv_remove_tree(nodes[0]), DV_OK);
+    assert_int_equal(dv_manifest_prune(*state, 1), DV_OK);
+    assert_string_equal(listed(*state), "4");
+}
+
 static int prune_2(void *job)
 {
     return dv_manifest_prune(job, 2) != DV_OK;
@@ -265,15 +276,14 @@ static void killed_while_pruning(void **state)
         assert_int_equal(dv_manifest_prune(*state, 2), DV_OK);
         assert_string_equal(listed(*state), "3 4");
         assert_int_equal(names_in(check_path(state, "epochs")), 2);
-        assert_int_equal(names_in(check_path(state, "spare")), 2);
+        assert_int_equal(names_in(check_path(state, "spare")), RANKS);
         assert_int_equal(dv_remove_tree(check_path(state, "spare")), DV_OK);
         assert_int_equal(dv_remove_tree(check_path(state, "epochs")), DV_OK);
     }
     assert_true(n > 100);
 }
 
-#define IN_DIRECTORY(test)                                                                         \
-    cmocka_unit_test_setup_teardown(test, check_make_directory, check_remove_directory)
+#define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, store_begin, store_end)
 
 int main(void)
 {
@@ -282,7 +292,8 @@ int main(void)
         IN_DIRECTORY(damaged_manifest),     IN_DIRECTORY(bad_manifests_are_not_written),
         IN_DIRECTORY(verification),         IN_DIRECTORY(pruning),
         IN_DIRECTORY(parents_are_kept),     IN_DIRECTORY(damaged_ones_do_not_count),
-        IN_DIRECTORY(killed_while_pruning),
+        IN_DIRECTORY(killed_while_pruning), IN_DIRECTORY(pruning_with_exceptions),
+        IN_DIRECTORY(pruning_nodes),        IN_DIRECTORY(pruning_while_somebody_writes),
     };
     check_quiet();
     return cmocka_run_group_tests_name("image-manifest", tests, NULL, NULL);
