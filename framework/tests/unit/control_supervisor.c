@@ -384,5 +384,6 @@ int main(void)
         T(configuration),
         T(missing_launcher),
     };
+    cmocka_set_test_filter(getenv("CHECK_ONLY"));
     return cmocka_run_group_tests_name("control_supervisor", list, find_programs, NULL);
 }
