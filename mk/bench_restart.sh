@@ -28,7 +28,7 @@ restart_prepare() {
 # Nanoseconds of the epoch, of the moment that the first line of the kind $1 tells of.
 restart_moment() {
     awk -v kind="$1" '$2 == "start" { sub("unix_ns=", "", $3); base = $3; offset = $1 }
-        $2 == kind { printf "%d %d\n", base, ($1 - offset) * 1e9; exit }' "$work/job/events"
+        $2 == kind { printf "%s %.0f\n", base, ($1 - offset) * 1e9; exit }' "$work/job/events"
 }
 
 # $1 eager or lazy, $2 where the events go. Prints how many nanoseconds it took.

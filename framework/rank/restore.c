@@ -43,14 +43,16 @@ static unsigned local_ranks(void)
     return local != NULL ? (unsigned)strtoul(local, NULL, 10) : (unsigned)dv_rank.size;
 }
 
+static unsigned processors(void)
+{
+    cpu_set_t allowed;
+    return sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? (unsigned)CPU_COUNT(&allowed) : 1;
+}
+
 /* One thread per processor for all ranks of this node together: more of them only get in each other's way. */
 static unsigned restore_threads(void)
 {
-    cpu_set_t allowed;
-    unsigned ranks = local_ranks();
-    unsigned processors =
-        sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? (unsigned)CPU_COUNT(&allowed) : 1;
-    unsigned threads = ranks > 0 ? processors / ranks : 1;
+    unsigned ranks = local_ranks(), threads = ranks > 0 ? processors() / ranks : 1;
     if (threads > MOST_THREADS)
         return MOST_THREADS;
     return threads > 0 ? threads : 1;
@@ -86,7 +88,8 @@ static void restore_thread(void)
     *(uint64_t *)(gate->main_lower_fs + (uint64_t)gate->upper_fs_offset) = gate->context.fs;
 }
 
-/* Memory comes back in a thread of its own while the main thread starts MPI: one works below the split, the other above. */
+/* Memory comes back in a thread of its own while the main thread starts MPI, if there are processors for both: one works
+ * below the split, the other above. MPI waits by spinning, so without a processor to spare it is done first. */
 struct memory_job {
     pthread_t thread;
     int started;
@@ -124,7 +127,7 @@ static enum dv_status memory_finish(struct memory_job *job)
 
 static enum dv_status restore_memory_and_mpi(struct memory_job *job, const struct dv_gate *gate)
 {
-    if (gate->phase == 1)
+    if (gate->phase == 1 && local_ranks() < processors())
         memory_start(job);
     enum dv_status mpi = init_mpi(gate);
     enum dv_status status = memory_finish(job);
