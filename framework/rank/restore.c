@@ -155,6 +155,7 @@ static void verified(enum dv_status status, const char *why)
 static enum dv_status restore(struct memory_job *job)
 {
     static struct dv_gate gate;
+    dv_lower_environment();
     struct dv_image_reader *image = dv_image_chain_head(job->chain);
     char why[256];
     enum dv_status status = dv_identity_check(dv_image_reader_identity(image), why, sizeof why);
