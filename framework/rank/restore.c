@@ -5,6 +5,7 @@
 #include "capture/lazy.h"
 #include "common/fail.h"
 #include "common/io.h"
+#include "image/store.h"
 #include "rank/rank.h"
 #include "rank/raw.h"
 
@@ -104,7 +105,8 @@ static void *memory_thread(void *arg)
 {
     struct memory_job *job = arg;
     uint64_t before = dv_now_ns();
-    job->status = dv_restore_memory(dv_rank.options.job, job->chain, restore_threads(), job->lazy, &job->restored);
+    job->status = dv_restore_memory(dv_rank.options.job, job->chain, restore_threads(), job->lazy,
+                                    &job->restored);
     dv_rank.read_ns = dv_now_ns() - before;
     if (job->status != DV_OK)
         snprintf(job->why, sizeof job->why, "%s", dv_why());
@@ -198,15 +200,6 @@ static enum dv_status hand_over(struct memory_job *job)
     return DV_OK;
 }
 
-static enum dv_status locate(void *arg, uint64_t epoch, uint32_t rank, char *path,
-                             size_t path_bytes)
-{
-    (void)arg;
-    snprintf(path, path_bytes, "%s/epochs/%06llu/rank-%u.dvi", dv_rank.options.job,
-             (unsigned long long)epoch, rank);
-    return DV_OK;
-}
-
 /* Every rank of this node will want as much as this one. */
 static int memory_suffices(const struct dv_image_chain *chain)
 {
@@ -241,7 +234,8 @@ enum dv_status dv_restore_open(void)
     static struct dv_lazy lazy;
     uint64_t epoch = dv_rank.options.restore_epoch;
     enum dv_status status =
-        dv_image_chain_open(locate, NULL, epoch, (uint32_t)dv_rank.rank, &restore_job.chain);
+        dv_image_chain_open(dv_store_locate, (void *)(uintptr_t)dv_rank.options.job, epoch,
+                            (uint32_t)dv_rank.rank, &restore_job.chain);
     if (status != DV_OK) {
         dv_agent_restore_failed(epoch, status, dv_why());
         return status;
