@@ -347,6 +347,15 @@ static enum dv_status track(const struct dv_region *region, uint64_t start, uint
     return DV_OK;
 }
 
+/* A mapping that grows would grow protected. (The call is EINVAL on others, and changes nothing on such a one.) */
+static int grows_down(const struct dv_region *region)
+{
+    int protection = (region->flags & DV_REGION_READ ? PROT_READ : 0) |
+                     (region->flags & DV_REGION_WRITE ? PROT_WRITE : 0) |
+                     (region->flags & DV_REGION_EXEC ? PROT_EXEC : 0);
+    return protect_call(region->end - DV_PAGE_BYTES, region->end, protection | PROT_GROWSDOWN) == 0;
+}
+
 static int can_protect(const struct dv_region *region)
 {
     return !(region->flags & (DV_REGION_SHARED | DV_REGION_STACK | DV_REGION_GROWSDOWN)) &&
@@ -361,7 +370,7 @@ static enum dv_status track_all(const struct dv_maps *maps, uint64_t start, uint
         const struct dv_region *region = &maps->regions[i];
         if (region->end <= start)
             continue;
-        if (region->start > start || !can_protect(region))
+        if (region->start > start || !can_protect(region) || grows_down(region))
             return dv_fail_quietly(DV_ERR_UNSUPPORTED, "%#llx cannot be protected",
                                    (unsigned long long)start);
         uint64_t to = region->end < end ? region->end : end;
