@@ -2,6 +2,7 @@
 #include "common/fail.h"
 #include "common/io.h"
 #include "control/supervisor_state.h"
+#include "image/levels.h"
 #include "image/manifest.h"
 
 #include <dejavu/log.h>
@@ -37,38 +38,45 @@ const char *dv_sup_not_now(const struct dv_sup *s)
     return NULL;
 }
 
-/* The directory for a new epoch, with nothing of an earlier attempt in it. */
-static enum dv_status make_epoch_directory(struct dv_sup *s, uint64_t epoch, char *path,
-                                           size_t path_bytes)
-{
-    dv_epoch_directory(s->directory, epoch, path, path_bytes);
-    enum dv_status status = dv_remove_tree(path);
-    return status ? status : dv_make_directory_private(path);
-}
-
-/* What the next epoch may inherit from. Its manifest cannot be read: nothing, and the epoch will be complete. */
+/* What the ranks may inherit from. One that is damaged is none: what they write then is complete. */
 static void find_parent(struct dv_sup *s, struct dv_manifest *parent)
 {
     memset(parent, 0, sizeof *parent);
-    if (s->parent_epoch && dv_manifest_read(s->directory, s->parent_epoch, parent) != DV_OK)
-        memset(parent, 0, sizeof *parent);
+    if (!s->parent_epoch)
+        return;
+    if (dv_store_present(s->directory, s->parent_epoch) == DV_OK &&
+        dv_manifest_read(s->directory, s->parent_epoch, parent) == DV_OK &&
+        parent->ranks == s->size)
+        return;
+    dv_warn("control", "epoch %" PRIu64 " cannot be inherited from; the next one is complete",
+            s->parent_epoch);
+    dv_manifest_free(parent);
+    memset(parent, 0, sizeof *parent);
+    s->parent_epoch = 0;
 }
 
-static void send_stop(struct dv_sup *s, uint64_t epoch, const char *directory)
+static void fill_stop(struct dv_sup *s, unsigned rank, const struct dv_manifest *parent,
+                      struct dv_wire_stop *stop)
+{
+    const char *base = dv_place_base(&s->place, s->directory, rank, s->size);
+    dv_epoch_directory(base, stop->epoch, stop->directory, sizeof stop->directory);
+    int n = snprintf(stop->recycle, sizeof stop->recycle, "%s/spare/rank-%u.dvi", base, rank);
+    if (n < 0 || (size_t)n >= sizeof stop->recycle || access(stop->recycle, W_OK) != 0)
+        stop->recycle[0] = '\0';
+    stop->parent_epoch = parent->epoch;
+    if (parent->epoch)
+        memcpy(stop->parent_digest, parent->rank[rank].digest, sizeof stop->parent_digest);
+}
+
+static void send_stop(struct dv_sup *s, uint64_t epoch)
 {
     struct dv_manifest parent;
     find_parent(s, &parent);
+    bool complete = dv_sup_wants_complete(s);
+    s->stop_parent = parent.epoch;
     for (unsigned r = 0; r < s->size; r++) {
-        struct dv_wire_stop stop = {.epoch = epoch};
-        snprintf(stop.directory, sizeof stop.directory, "%s", directory);
-        if (r < parent.ranks) {
-            stop.parent_epoch = parent.epoch;
-            memcpy(stop.parent_digest, parent.rank[r].digest, sizeof stop.parent_digest);
-        }
-        int n =
-            snprintf(stop.recycle, sizeof stop.recycle, "%s/spare/rank-%u.dvi", s->directory, r);
-        if (n < 0 || (size_t)n >= sizeof stop.recycle || access(stop.recycle, W_OK) != 0)
-            stop.recycle[0] = '\0';
+        struct dv_wire_stop stop = {.epoch = epoch, .complete = complete};
+        fill_stop(s, r, &parent, &stop);
         if (s->ranks[r].conn &&
             dv_conn_send(s->ranks[r].conn, DV_WIRE_STOP, r, &stop, sizeof stop, NULL, 0) != DV_OK)
             dv_debug("control", "cannot send STOP to rank %u", r);
@@ -92,10 +100,9 @@ bool dv_sup_checkpoint(struct dv_sup *s, enum dv_cause cause, const char **why)
     *why = dv_sup_not_now(s);
     if (*why)
         return false;
-    char directory[1024];
     uint64_t epoch = s->next_epoch++;
     s->cause = cause;
-    if (make_epoch_directory(s, epoch, directory, sizeof directory) != DV_OK) {
+    if (dv_level_make_epoch(s->directory, &s->place, epoch) != DV_OK) {
         /* The disk may be full: try again at the next interval. */
         dv_sup_interval_begin(s, dv_now_ns());
         *why = dv_why();
@@ -104,7 +111,7 @@ bool dv_sup_checkpoint(struct dv_sup *s, enum dv_cause cause, const char **why)
     }
     dv_events_log(s->events, "stop", "epoch=%" PRIu64 " cause=%s", epoch, cause_names[cause]);
     dv_epoch_begin(&s->epoch, epoch, dv_now_ns());
-    send_stop(s, epoch, directory);
+    send_stop(s, epoch);
     return true;
 }
 
@@ -154,30 +161,53 @@ static void target(void *arg, uint64_t epoch, uint32_t version, const struct dv_
     dv_sup_send_all(s, DV_WIRE_TARGET, &frame, sizeof frame, entries, count * sizeof *entries);
 }
 
-static enum dv_status commit(void *arg, uint64_t epoch)
+enum dv_status dv_sup_manifest(struct dv_sup *s, uint64_t epoch, struct dv_manifest *m)
 {
-    struct dv_sup *s = arg;
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    struct dv_manifest m = {
+    *m = (struct dv_manifest){
         .epoch = epoch,
         .ranks = s->size,
         .committed_unix_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec,
+        .place = s->place,
     };
-    snprintf(m.strategy, sizeof m.strategy, "%s", s->strategy);
-    m.rank = calloc(s->size, sizeof *m.rank);
-    if (!m.rank)
+    snprintf(m->strategy, sizeof m->strategy, "%s", s->strategy);
+    m->rank = calloc(s->size, sizeof *m->rank);
+    if (!m->rank)
         return dv_fail("control", DV_ERR_NO_MEMORY, "no memory for a manifest");
     for (unsigned r = 0; r < s->size; r++) {
         const struct dv_wire_figures *f = &s->epoch.rank[r].figures;
-        m.rank[r].file_bytes = f->file_bytes;
-        m.rank[r].data_bytes = f->data_bytes;
-        m.rank[r].parent_epoch = f->parent_epoch;
+        m->rank[r].file_bytes = f->file_bytes;
+        m->rank[r].data_bytes = f->data_bytes;
+        m->rank[r].parent_epoch = f->parent_epoch;
+        memcpy(m->rank[r].digest, f->digest, sizeof m->rank[r].digest);
         if (f->parent_epoch)
-            m.parent_epoch = f->parent_epoch;
-        memcpy(m.rank[r].digest, f->digest, sizeof m.rank[r].digest);
+            m->parent_epoch = f->parent_epoch;
     }
-    enum dv_status status = dv_manifest_write(s->directory, &m);
+    return DV_OK;
+}
+
+static enum dv_status protect(void *arg, uint64_t epoch)
+{
+    return dv_sup_protect(arg, epoch);
+}
+
+static enum dv_status commit(void *arg, uint64_t epoch)
+{
+    struct dv_sup *s = arg;
+    struct dv_manifest m;
+    enum dv_status status = dv_sup_manifest(s, epoch, &m);
+    if (status)
+        return status;
+    if (m.parent_epoch && m.parent_epoch != s->stop_parent)
+        status = dv_fail("control", DV_ERR_PROTOCOL,
+                         "epoch %" PRIu64 " inherits from epoch %" PRIu64 ", not from %" PRIu64,
+                         epoch, m.parent_epoch, s->stop_parent);
+    else if (m.parent_epoch && m.parent_epoch != s->parent_epoch)
+        status = dv_fail("control", DV_ERR_DAMAGED,
+                         "it inherits from epoch %" PRIu64 ", which is damaged", m.parent_epoch);
+    else
+        status = dv_manifest_write(s->directory, &m);
     free(m.rank);
     return status;
 }
@@ -200,8 +230,8 @@ static void committed(void *arg, uint64_t epoch)
     dv_debug("control", "epoch %" PRIu64 " is committed", epoch);
     if (s->cause == DV_CAUSE_SIGNAL)
         dv_info("control", "epoch %" PRIu64 " is committed", epoch);
-    if (dv_manifest_prune(s->directory, s->job->keep) != DV_OK)
-        dv_warn("control", "old epochs of %s could not be removed", s->directory);
+    dv_sup_compact(s);
+    dv_sup_prune(s);
     char text[64];
     snprintf(text, sizeof text, "epoch %" PRIu64 " is committed", epoch);
     dv_sup_clients_epoch(s, epoch, DV_OK, text);
@@ -210,7 +240,7 @@ static void committed(void *arg, uint64_t epoch)
 static void aborted(void *arg, uint64_t epoch, enum dv_status status, int rank, const char *reason)
 {
     struct dv_sup *s = arg;
-    char text[700], who[32] = "", directory[1024], quoted[700];
+    char text[700], who[32] = "", quoted[700];
     bool named = strncmp(reason, "rank ", 5) == 0;
     if (rank >= 0 && !named)
         snprintf(who, sizeof who, "rank %d: ", rank);
@@ -225,9 +255,9 @@ static void aborted(void *arg, uint64_t epoch, enum dv_status status, int rank, 
     dv_events_log(s->events, "aborted", "epoch=%" PRIu64 " status=%d reason=%s", epoch, (int)status,
                   dv_events_quote(reason, quoted, sizeof quoted));
     dv_sup_interval_begin(s, dv_now_ns());
-    dv_epoch_directory(s->directory, epoch, directory, sizeof directory);
-    if (dv_remove_tree(directory) != DV_OK)
-        dv_warn("control", "the given-up epoch %s could not be removed", directory);
+    dv_helper_kill(&s->protector);
+    if (dv_level_remove_epoch(s->directory, &s->place, epoch) != DV_OK)
+        dv_warn("control", "the given-up epoch %" PRIu64 " could not be removed", epoch);
     /* The end of a rank is reported where it is dealt with. */
     bool quiet = dv_sup_not_now(s) != NULL || s->ended_by || s->stopping;
     if (!quiet)
@@ -249,4 +279,5 @@ const struct dv_epoch_ops dv_sup_epoch_ops = {
     .committed = committed,
     .aborted = aborted,
     .hung = hung,
+    .protect = protect,
 };

@@ -4,6 +4,7 @@
 #include "control/supervisor_state.h"
 #include "gate/gate.h"
 #include "image/image.h"
+#include "image/levels.h"
 #include "image/manifest.h"
 
 #include <dejavu/capture.h>
@@ -31,6 +32,12 @@ static bool is_bad(const struct dv_sup *s, uint64_t epoch)
         if (s->bad_epochs[i] == epoch)
             return true;
     return false;
+}
+
+bool dv_sup_repair(struct dv_sup *s, uint64_t epoch)
+{
+    unsigned rebuilt = 0;
+    return dv_level_rebuild(s->directory, epoch, 1, &rebuilt) == DV_OK && rebuilt > 0;
 }
 
 /* Does the image belong to this job, as it is now? */
@@ -80,14 +87,18 @@ enum dv_status dv_sup_check_epoch(struct dv_sup *s, uint64_t epoch)
         return dv_fail("control", DV_ERR_MISMATCH,
                        "epoch %" PRIu64 " of %s is of a job with %u ranks, this job has %u", epoch,
                        s->directory, ranks, s->size);
-    status = dv_manifest_verify(s->directory, epoch, 0);
-    if (status)
-        return status;
-    char directory[1024], path[1100];
+    /* What nodes have lost is put back first, if that can be done. */
+    unsigned rebuilt = 0;
+    status = dv_level_rebuild(s->directory, epoch, 0, &rebuilt);
+    if (!status)
+        status = dv_manifest_verify(s->directory, epoch, 0);
+    char job[1024], path[4096];
     struct dv_image_reader *reader;
-    dv_epoch_directory(s->directory, epoch, directory, sizeof directory);
-    snprintf(path, sizeof path, "%s/rank-0.dvi", directory);
-    status = dv_image_reader_open(path, &reader);
+    snprintf(job, sizeof job, "%s", s->directory);
+    if (!status)
+        status = dv_store_locate(job, epoch, 0, path, sizeof path);
+    if (!status)
+        status = dv_image_reader_open(path, &reader);
     if (status)
         return status;
     status = check_identity(s, epoch, path, dv_image_reader_identity(reader));

@@ -62,7 +62,8 @@ static void finish_answer(struct dv_client *c, enum dv_status status, uint64_t e
 static const char *state_text(const struct dv_sup *s)
 {
     static const char *const phases[] = {"running", "checkpoint: coming to a cut",
-                                         "checkpoint: capturing", "running, checkpoint: syncing"};
+                                         "checkpoint: capturing", "running, checkpoint: syncing",
+                                         "running, checkpoint: making copies or parity"};
     switch (s->state) {
     case DV_SUP_LAUNCHING:
         return s->restore_epoch ? "restoring" : "starting";
@@ -140,6 +141,7 @@ static void on_checkpoint(struct dv_sup *s, struct dv_client *c, bool stop)
         return;
     case DV_EPOCH_WRITING:
     case DV_EPOCH_SYNCING:
+    case DV_EPOCH_PROTECTING:
         c->at_least = s->next_epoch;
         s->checkpoint_wanted = true;
         return;

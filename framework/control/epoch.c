@@ -205,6 +205,39 @@ static enum dv_status on_counters(struct dv_epoch *e, unsigned rank, bool parked
     return DV_OK;
 }
 
+static void conclude(struct dv_epoch *e)
+{
+    enum dv_status status = e->ops->commit(e->arg, e->number);
+    if (status) {
+        dv_epoch_abort(e, status, -1, dv_why());
+        return;
+    }
+    e->ops->tell(e->arg, DV_WIRE_COMMITTED, e->number);
+    e->phase = DV_EPOCH_IDLE;
+    e->ops->committed(e->arg, e->number);
+}
+
+static void all_are_durable(struct dv_epoch *e)
+{
+    enum dv_status status = e->ops->protect ? e->ops->protect(e->arg, e->number) : DV_OK;
+    if (status == DV_ERR_BUSY)
+        e->phase = DV_EPOCH_PROTECTING;
+    else if (status)
+        dv_epoch_abort(e, status, -1, dv_why());
+    else
+        conclude(e);
+}
+
+void dv_epoch_protected(struct dv_epoch *e, enum dv_status status, const char *reason)
+{
+    if (e->phase != DV_EPOCH_PROTECTING)
+        return;
+    if (status)
+        dv_epoch_abort(e, status, -1, reason);
+    else
+        conclude(e);
+}
+
 static enum dv_status on_figures(struct dv_epoch *e, unsigned rank, enum dv_wire_type type,
                                  const void *payload, size_t length, uint64_t now_ns)
 {
@@ -230,14 +263,7 @@ static enum dv_status on_figures(struct dv_epoch *e, unsigned rank, enum dv_wire
         e->ops->tell(e->arg, DV_WIRE_RESUME, e->number);
         return DV_OK;
     }
-    enum dv_status status = e->ops->commit(e->arg, e->number);
-    if (status) {
-        dv_epoch_abort(e, status, -1, dv_why());
-        return DV_OK;
-    }
-    e->ops->tell(e->arg, DV_WIRE_COMMITTED, e->number);
-    e->phase = DV_EPOCH_IDLE;
-    e->ops->committed(e->arg, e->number);
+    all_are_durable(e);
     return DV_OK;
 }
 
@@ -278,7 +304,8 @@ enum dv_status dv_epoch_frame(struct dv_epoch *e, unsigned rank, enum dv_wire_ty
 
 void dv_epoch_lost(struct dv_epoch *e, unsigned rank, const char *reason)
 {
-    if (e->phase == DV_EPOCH_SYNCING && e->rank[rank].durable)
+    if (e->phase == DV_EPOCH_PROTECTING ||
+        (e->phase == DV_EPOCH_SYNCING && e->rank[rank].durable))
         return;
     dv_epoch_abort(e, DV_ERR_ABORTED, (int)rank, reason);
 }
@@ -354,6 +381,10 @@ static void give_up_cut(struct dv_epoch *e)
 static void give_up_write(struct dv_epoch *e)
 {
     char ranks[160], reason[320];
+    if (e->phase == DV_EPOCH_PROTECTING) {
+        dv_epoch_abort(e, DV_ERR_TIMEOUT, -1, "its copies or parity were not made in time");
+        return;
+    }
     name_ranks(e, is_not_written, ranks, sizeof ranks);
     snprintf(reason, sizeof reason, "%s did not %s within %g s", ranks,
              e->phase == DV_EPOCH_WRITING ? "write its image" : "make its image durable",
@@ -399,6 +430,7 @@ void dv_epoch_tick(struct dv_epoch *e, uint64_t now_ns)
         return;
     case DV_EPOCH_WRITING:
     case DV_EPOCH_SYNCING:
+    case DV_EPOCH_PROTECTING:
         if (now_ns - e->phase_ns >= e->write_timeout_ns)
             give_up_write(e);
         return;

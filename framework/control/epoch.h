@@ -22,7 +22,13 @@
 
 #include <stdbool.h>
 
-enum dv_epoch_phase { DV_EPOCH_IDLE, DV_EPOCH_STOPPING, DV_EPOCH_WRITING, DV_EPOCH_SYNCING };
+enum dv_epoch_phase {
+    DV_EPOCH_IDLE,
+    DV_EPOCH_STOPPING,
+    DV_EPOCH_WRITING,
+    DV_EPOCH_SYNCING,
+    DV_EPOCH_PROTECTING, /* copies or parity are made; the ranks have nothing to do with it */
+};
 
 /* What the machine asks for; all are required. Called from within the functions below; they must
  * not call back into the machine. */
@@ -41,6 +47,9 @@ struct dv_epoch_ops {
     /* The ranks must run but have not reported for too long while captured: only a restart helps.
      */
     void (*hung)(void *arg, uint64_t epoch, const char *reason);
+    /* All images are durable: make the redundancy that the commit promises. DV_OK: there is nothing to make, or it is
+     * made. DV_ERR_BUSY: it is being made, dv_epoch_protected will be called. NULL: nothing to make. */
+    enum dv_status (*protect)(void *arg, uint64_t epoch);
 };
 
 struct dv_epoch_rank {
@@ -85,6 +94,8 @@ enum dv_status dv_epoch_frame(struct dv_epoch *e, unsigned rank, enum dv_wire_ty
 void dv_epoch_lost(struct dv_epoch *e, unsigned rank, const char *reason);
 /* Give up whatever is going on (nothing if idle). */
 void dv_epoch_abort(struct dv_epoch *e, enum dv_status status, int rank, const char *reason);
+/* What ops->protect began has ended. `reason`: of a failure. Without effect unless it is waited for. */
+void dv_epoch_protected(struct dv_epoch *e, enum dv_status status, const char *reason);
 /* Time has passed. */
 void dv_epoch_tick(struct dv_epoch *e, uint64_t now_ns);
 /* When to call dv_epoch_tick next; UINT64_MAX: no need. */

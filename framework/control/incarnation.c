@@ -167,7 +167,8 @@ static bool start_failure_is_final(struct dv_sup *s)
     case DV_ERR_DAMAGED:
         dv_error("control", "epoch %" PRIu64 " cannot be restored: %s", s->restore_epoch,
                  s->start_reason);
-        dv_sup_mark_bad(s, s->restore_epoch);
+        if (!dv_sup_repair(s, s->restore_epoch))
+            dv_sup_mark_bad(s, s->restore_epoch);
         return false;
     case DV_ERR_MISMATCH:
     case DV_ERR_UNSUPPORTED:
@@ -294,6 +295,8 @@ void dv_sup_reap(struct dv_sup *s)
             s->all_reaped = s->child_reaped;
         if (pid <= 0)
             break;
+        if (dv_sup_upkeep_reaped(s, pid, status))
+            continue;
         if (pid == s->child) {
             s->child_reaped = true;
             s->child_status = status;

@@ -69,6 +69,10 @@ static void put_job(FILE *out, const struct dv_job *job)
     fprintf(out, "interval = %.9g\nquiesce-timeout = %.9g\n", job->interval_s,
             job->quiesce_timeout_s);
     fprintf(out, "max-restarts = %u\nkeep = %u\n", job->max_restarts, job->keep);
+    fprintf(out, "chain = %u\nlevel = %s\nparity = %u\n", job->chain, dv_level_name(job->level),
+            job->parity);
+    for (size_t i = 0; i < job->node_count; i++)
+        put_text(out, "node", job->nodes[i]);
     for (size_t i = 0; i < job->env_count; i++)
         put_text(out, "env", job->env[i]);
     fputs("end = 1\n", out);
@@ -184,6 +188,12 @@ static enum dv_status read_number(struct dv_job *job, const char *key, const cha
         good = parse_u32(value, &job->max_restarts);
     else if (strcmp(key, "keep") == 0)
         good = parse_u32(value, &job->keep);
+    else if (strcmp(key, "chain") == 0)
+        good = parse_u32(value, &job->chain);
+    else if (strcmp(key, "parity") == 0)
+        good = parse_u32(value, &job->parity);
+    else if (strcmp(key, "level") == 0)
+        good = dv_level_parse(value, &job->level) == DV_OK;
     else if (strcmp(key, "interval") == 0)
         good = parse_double(value, &job->interval_s);
     else if (strcmp(key, "quiesce-timeout") == 0)
@@ -211,6 +221,8 @@ static enum dv_status read_pair(struct dv_job *job, const char *key, const char 
     };
     if (strcmp(key, "arg") == 0)
         return add_text(&job->args, &job->arg_count, value);
+    if (strcmp(key, "node") == 0)
+        return add_text(&job->nodes, &job->node_count, value);
     if (strcmp(key, "env") == 0)
         return add_text(&job->env, &job->env_count, value);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
@@ -296,6 +308,7 @@ void dv_job_free(struct dv_job *job)
     free(job->mpiexec);
     free_list(job->args);
     free_list(job->env);
+    free_list(job->nodes);
     free(job->capture);
     free(job->capture_options);
     free(job->protocol);

@@ -11,6 +11,8 @@
  *      arg = --class
  *      ranks = 4                  (0: started directly, without mpiexec)
  *      capture = full
+ *      level = partner
+ *      node = /local/a            (repeated, in order)
  *      env = HOME=/home/a
  *      end = 1
  *
@@ -19,6 +21,7 @@
 #define DV_CONTROL_JOB_H
 
 #include "control/wire.h"
+#include "image/store.h"
 
 #include <dejavu/status.h>
 
@@ -38,6 +41,11 @@ struct dv_job {
     double interval_s; /* 0: no periodic checkpoints */
     double quiesce_timeout_s;
     uint32_t max_restarts, keep;
+    uint32_t chain; /* longest chain of inheriting epochs before one is compacted; 0: any */
+    enum dv_level level;
+    uint32_t parity;
+    char **nodes; /* directories as the user named them, absolute; ended by NULL */
+    size_t node_count;
 };
 
 /* How many processes the job has. */
@@ -49,6 +57,10 @@ enum dv_status dv_job_write(const char *directory, const struct dv_job *job) DV_
 /* DV_ERR_NOT_FOUND: `directory` is not a job directory; DV_ERR_DAMAGED. Reported. */
 enum dv_status dv_job_read(const char *directory, struct dv_job *job) DV_CHECKED;
 void dv_job_free(struct dv_job *job);
+
+/* Where the job's epochs go. Free with dv_place_free. */
+enum dv_status dv_job_place(const struct dv_job *job, const char *directory,
+                            struct dv_place *place) DV_CHECKED;
 
 /* Make the job directory with what belongs in it, or check the one that is there (private,
  * writable). */

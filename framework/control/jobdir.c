@@ -34,6 +34,31 @@ enum dv_status dv_job_make_directory(const char *directory)
     return DV_OK;
 }
 
+enum dv_status dv_job_place(const struct dv_job *job, const char *directory, struct dv_place *place)
+{
+    *place = (struct dv_place){.level = job->level, .parity = job->parity};
+    if (!job->node_count)
+        return DV_OK;
+    place->node = calloc(job->node_count, sizeof *place->node);
+    if (!place->node)
+        return dv_fail("control", DV_ERR_NO_MEMORY, "no memory for the nodes");
+    for (; place->node_count < job->node_count; place->node_count++) {
+        char path[PATH_BYTES];
+        enum dv_status status =
+            dv_place_root(job->nodes[place->node_count], directory, path, sizeof path);
+        /* What a rank is told of is shorter. */
+        if (!status && strlen(path) > 900)
+            status = dv_fail("control", DV_ERR_USAGE, "the path of a node is too long: %s", path);
+        if (!status && !(place->node[place->node_count] = strdup(path)))
+            status = dv_fail("control", DV_ERR_NO_MEMORY, "no memory for the nodes");
+        if (status) {
+            dv_place_free(place);
+            return status;
+        }
+    }
+    return DV_OK;
+}
+
 bool dv_job_exists(const char *directory)
 {
     char path[PATH_BYTES];

@@ -5,6 +5,7 @@
 #include "common/io.h"
 #include "control/launch.h"
 #include "control/supervisor_state.h"
+#include "image/levels.h"
 #include "image/manifest.h"
 
 #include <dejavu/log.h>
@@ -149,7 +150,8 @@ static enum dv_status set_up(struct dv_sup *s)
              dv_beside("dejavu-rank", "DEJAVU_RANK", s->rank_program, sizeof s->rank_program)) ||
         (status = dv_beside("dejavu-stdio", "DEJAVU_STDIO", s->stdio_program,
                             sizeof s->stdio_program)) ||
-        (status = choose_beginning(s)) || (status = first_epoch_number(s)) ||
+        (status = dv_job_place(s->job, s->directory, &s->place)) ||
+        (status = dv_level_make_roots(&s->place)) || (status = choose_beginning(s)) || (status = first_epoch_number(s)) ||
         (status = dv_epoch_init(&s->epoch, s->size, (uint64_t)(s->job->quiesce_timeout_s * 1e9),
                                 WRITE_TIMEOUT_NS, &dv_sup_epoch_ops, s)))
         return status;
@@ -174,6 +176,8 @@ static void tear_down(struct dv_sup *s)
         dv_sup_agents_forget(s);
     for (size_t i = 0; i < s->client_count; i++)
         dv_conn_close(s->clients[i].conn);
+    dv_sup_upkeep_kill(s);
+    dv_place_free(&s->place);
     free(s->clients);
     free(s->ranks);
     free(s->ends);
@@ -230,7 +234,8 @@ static void on_signals(struct dv_sup *s)
             dv_sup_reap(s);
             break;
         case SIGUSR1:
-            if (s->epoch.phase == DV_EPOCH_WRITING || s->epoch.phase == DV_EPOCH_SYNCING)
+            if (s->epoch.phase == DV_EPOCH_WRITING || s->epoch.phase == DV_EPOCH_SYNCING ||
+                s->epoch.phase == DV_EPOCH_PROTECTING)
                 s->checkpoint_wanted = true;
             else if (s->epoch.phase == DV_EPOCH_IDLE &&
                      !dv_sup_checkpoint(s, DV_CAUSE_SIGNAL, &why))
@@ -266,9 +271,11 @@ static void on_connection(struct dv_sup *s)
 static int poll_timeout_ms(const struct dv_sup *s)
 {
     uint64_t now = dv_now_ns(), deadline = dv_sup_incarnation_deadline_ns(s);
-    uint64_t epoch = dv_epoch_deadline_ns(&s->epoch);
+    uint64_t epoch = dv_epoch_deadline_ns(&s->epoch), upkeep = dv_sup_upkeep_deadline_ns(s);
     if (epoch < deadline)
         deadline = epoch;
+    if (upkeep < deadline)
+        deadline = upkeep;
     if (s->state == DV_SUP_RUNNING && s->epoch.phase == DV_EPOCH_IDLE &&
         s->checkpoint_at_ns < deadline)
         deadline = s->checkpoint_at_ns;
@@ -368,6 +375,7 @@ static enum dv_status loop_once(struct dv_sup *s, struct pollfd **polled, size_t
             on_connection(s);
     }
     uint64_t now = dv_now_ns();
+    dv_sup_upkeep_tick(s, now);
     if (s->state != DV_SUP_DONE)
         dv_sup_incarnation_tick(s, now);
     if (s->state != DV_SUP_DONE)

@@ -5,6 +5,7 @@
  *      incarnation.c   starting, ending and restarting ranks
  *      checkpoints.c   epochs: when, and what comes of them
  *      choose.c        which epoch to restart from
+ *      upkeep.c        redundancy, compaction, pruning
  *      commands.c      the other verbs' connections
  *
  *      LAUNCHING --all connected (restored)--> RUNNING --first end or loss--> ENDING
@@ -18,7 +19,9 @@
 #include "control/decide.h"
 #include "control/epoch.h"
 #include "control/events.h"
+#include "control/helper.h"
 #include "control/supervisor.h"
+#include "image/manifest.h"
 
 #include <signal.h>
 #include <sys/types.h>
@@ -70,7 +73,13 @@ struct dv_sup {
     struct dv_epoch epoch;
     bool epoch_ready;
     uint64_t next_epoch, committed_epoch, restore_epoch; /* 0: none */
-    uint64_t parent_epoch; /* that the present processes were restored from or committed last; 0: none */
+    /* The newest epoch that the ranks that run have in common with the store: captured from them, or what they were
+     * restored from. 0: none, or it is damaged. */
+    uint64_t parent_epoch;
+    uint64_t stop_parent; /* what it was when the epoch under way began */
+    struct dv_place place;
+    struct dv_helper protector, compactor;
+    uint64_t compacting_epoch; /* 0: none */
     uint64_t checkpoint_at_ns, proceed_ns, resume_ns;
     enum dv_cause cause;
     bool checkpoint_wanted; /* asked for while another was under way, or by a signal */
@@ -109,6 +118,8 @@ void dv_sup_finish(struct dv_sup *s, int exit_status, const char *reason);
 enum dv_status dv_sup_choose_epoch(struct dv_sup *s, uint64_t *epoch) DV_CHECKED;
 /* Check one epoch: DV_ERR_NOT_FOUND, DV_ERR_DAMAGED or DV_ERR_MISMATCH, reported. */
 enum dv_status dv_sup_check_epoch(struct dv_sup *s, uint64_t epoch) DV_CHECKED;
+/* Damage was found by reading: can it be made good from other nodes? True: it was. */
+bool dv_sup_repair(struct dv_sup *s, uint64_t epoch);
 void dv_sup_mark_bad(struct dv_sup *s, uint64_t epoch);
 
 /* ---- agents.c ------------------------------------------------------------ */
@@ -134,6 +145,23 @@ bool dv_sup_checkpoint(struct dv_sup *s, enum dv_cause cause, const char **why);
 void dv_sup_checkpoint_tick(struct dv_sup *s, uint64_t now_ns);
 /* The ranks run: the interval begins. */
 void dv_sup_interval_begin(struct dv_sup *s, uint64_t now_ns);
+
+/* What the manifest of the epoch will say. Free its `rank`; all else is borrowed. */
+enum dv_status dv_sup_manifest(struct dv_sup *s, uint64_t epoch, struct dv_manifest *m) DV_CHECKED;
+
+/* ---- upkeep.c ------------------------------------------------------------- */
+/* As dv_epoch_ops.protect. */
+enum dv_status dv_sup_protect(struct dv_sup *s, uint64_t epoch) DV_CHECKED;
+void dv_sup_prune(struct dv_sup *s);
+/* Begin to compact the newest committed epoch if its chain is longer than the job wants. */
+void dv_sup_compact(struct dv_sup *s);
+/* Is the chain so long, because compaction lags behind, that the next epoch has to be complete? */
+bool dv_sup_wants_complete(const struct dv_sup *s);
+/* A child was reaped: was it a helper? */
+bool dv_sup_upkeep_reaped(struct dv_sup *s, pid_t pid, int wait_status);
+void dv_sup_upkeep_tick(struct dv_sup *s, uint64_t now_ns);
+uint64_t dv_sup_upkeep_deadline_ns(const struct dv_sup *s);
+void dv_sup_upkeep_kill(struct dv_sup *s);
 
 /* ---- commands.c ---------------------------------------------------------- */
 enum dv_status dv_sup_client_add(struct dv_sup *s, struct dv_conn *conn) DV_CHECKED;

@@ -80,6 +80,8 @@ static enum dv_status write_image(const struct work *w, uint32_t rank, struct dv
                                        .identity = &identity,
                                        .most_pages = count_pages(chain),
                                        .codec = w->codec,
+                                       .forked =
+                                           1, /* mappings for recycling would be of no use here */
                                        .origin_digest = w->old->rank[rank].digest};
     struct dv_image_writer *writer = NULL;
     struct dv_image_stats stats;

@@ -101,7 +101,7 @@ static void *memory_thread(void *arg)
 {
     struct memory_job *job = arg;
     uint64_t before = dv_now_ns();
-    job->status = dv_restore_memory(job->chain, restore_threads(), job->lazy, &job->restored);
+    job->status = dv_restore_memory(dv_rank.options.job, job->chain, restore_threads(), job->lazy, &job->restored);
     dv_rank.read_ns = dv_now_ns() - before;
     if (job->status != DV_OK)
         snprintf(job->why, sizeof job->why, "%s", dv_why());
@@ -132,6 +132,7 @@ static enum dv_status restore_memory_and_mpi(struct memory_job *job, const struc
         status = mpi;
     if (status == DV_OK)
         status = dv_break_set(job->restored.heap_end ? job->restored.heap_end : DV_BREAK_BASE);
+    dv_rank.inherits = !job->restored.copied_files;
     dv_rank.loaded_bytes = job->restored.loaded_bytes;
     dv_rank.lazy_bytes = job->restored.lazy_bytes;
     return status;
