@@ -325,7 +325,9 @@ static enum dv_status track(const struct dv_region *region, uint64_t start, uint
 
 static int can_protect(const struct dv_region *region)
 {
-    return !(region->flags & (DV_REGION_SHARED | DV_REGION_STACK | DV_REGION_GROWSDOWN)) &&
+    /* Pages of a file change with the file, and nobody in this process writes to them then. */
+    return !(region->flags & (DV_REGION_SHARED | DV_REGION_FILE | DV_REGION_STACK |
+                              DV_REGION_GROWSDOWN)) &&
            protect.host->can_protect(region->start, region->end);
 }
 
