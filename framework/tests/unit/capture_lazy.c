@@ -150,7 +150,7 @@ static void restore(struct dv_image_chain **chain, struct dv_lazy *lazy,
     write_image(2, first, second);
     REQUIRE(dv_image_chain_open(locate, NULL, 2, 0, chain) == DV_OK);
     REQUIRE(dv_image_chain_length(*chain) == 2);
-    REQUIRE(dv_restore_memory(*chain, 2, lazy, restored) == DV_OK);
+    REQUIRE(dv_restore_memory("/nonexistent", *chain, 2, lazy, restored) == DV_OK);
 }
 
 static void check_memory(uint64_t start, uint64_t bytes)
