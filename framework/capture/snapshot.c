@@ -54,7 +54,9 @@ static struct {
 
 int dv_snapshot_must_copy(const struct dv_region *region)
 {
-    return (region->flags & DV_REGION_SHARED) || !(region->flags & DV_REGION_READ);
+    /* What is a file's, in a private mapping too, changes under the child when the file is written. */
+    return (region->flags & (DV_REGION_SHARED | DV_REGION_FILE)) ||
+           !(region->flags & DV_REGION_READ);
 }
 
 /* ---- what it costs ------------------------------------------------------- */
