@@ -246,6 +246,8 @@ static enum dv_status write_file_names(struct dv_capture_job *job)
         if (!kept || kept == last)
             continue;
         dv_blob_put_text(&blob, kept);
+        dv_blob_put_text(&blob, " ");
+        dv_blob_put_text(&blob, job->maps.regions[i].path);
         dv_blob_put_text(&blob, "\n");
         last = kept;
     }
