@@ -147,8 +147,10 @@ static void make_seed(const char *directory, const char *scratch, const struct s
     if (s->parent)
         must(dv_read_file(path, FUZZ_MAX_BYTES, &second, &second_bytes), path);
     input = calloc(1, FUZZ_PREFIX + first_bytes + second_bytes);
-    if (!input)
+    if (!input) {
         must(DV_ERR_NO_MEMORY, s->name);
+        return;
+    }
     uint32_t length = (uint32_t)first_bytes;
     memcpy(input, &length, sizeof length);
     input[4] = (char)s->mode;
