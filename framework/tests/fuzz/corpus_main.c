@@ -18,7 +18,7 @@
 
 #define PAGE 4096u
 #define BASE 0x10000000ull
-#define PAGES 12u
+#define PAGES 20u
 
 static void must(enum dv_status status, const char *what)
 {
@@ -42,6 +42,7 @@ static const struct seed seeds[] = {
     {.name = "empty", .pages = ""},
     {.name = "sections", .pages = "", .sections = 5},
     {.name = "raw", .pages = "sszzs.s", .sections = 2},
+    {.name = "raw-large", .pages = "ssssssssssssssss", .mode = FUZZ_THREADS},
     {.name = "lz4", .pages = "ssssss.ss", .codec = DV_CODEC_LZ4, .sections = 1},
     {.name = "zstd", .pages = "ssssss.ss", .codec = DV_CODEC_ZSTD},
     {.name = "shuffle-lz4", .pages = "ssssss.ss", .codec = DV_CODEC_SHUFFLE_LZ4},

@@ -251,9 +251,10 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
         change_place(second ? in.second : in.first, second ? in.second_bytes : in.first_bytes);
     if (any(16) == 0)
         return size;
-    fuzz_repair(in.first, in.first_bytes);
-    fuzz_repair(in.second, in.second_bytes);
-    if (any(4))
+    int sums_only = any(6) == 0;
+    fuzz_repair(in.first, in.first_bytes, sums_only);
+    fuzz_repair(in.second, in.second_bytes, 0);
+    if (any(4) && !sums_only)
         fuzz_link(&in);
     return size;
 }
