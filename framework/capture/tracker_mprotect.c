@@ -3,7 +3,8 @@
  * call that writes to a protected block gets EFAULT. So whoever may let the kernel write opens the memory first; see
  * rank/guard.h for the proof that all of them do, and TRACKERS.md for what it means to the application.
  *
- * Opened blocks are what splits mappings. When their number nears the limit (vm.max_map_count), whole ranges are opened.
+ * Opened blocks are what splits mappings. When there are half as many as the kernel allows (vm.max_map_count), whole ranges
+ * are opened instead.
  *
  * Everything that a fault needs lies in tables that exist before; the code from here to dv_protect_open_all uses no
  * thread-local storage, no lock, no memory allocation and no libc function. */
@@ -14,6 +15,7 @@
 #include "common/fail.h"
 #include "common/io.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +27,9 @@
 #define RANGES_MAX 8192u
 #define BLOCK_BYTES (64u << 10)
 #define TEST_PAGES 4096u
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
 #define BARE __attribute__((no_stack_protector))
 
 /* Which blocks are open; shared by the ranges that one armed range was cut into. */
@@ -40,7 +45,6 @@ struct range {
     struct notes *notes;
     int protection; /* the application's */
     int armed; /* 0: all of it is open, and dirty; always 1 if the application cannot write to it anyway */
-    int64_t splits; /* mappings that its open blocks add */
 };
 
 static struct {
@@ -49,8 +53,10 @@ static struct {
     size_t count;
     struct notes *notes;
     uint64_t block_bytes;
-    int64_t splits, splits_max;
-    int protecting; /* some range may be protected */
+    int64_t mappings,
+        mappings_most; /* of this process: at most so many, and how many the tracker lets them become */
+    int64_t mappings_counted; /* when last looked */
+    int protecting;           /* some range may be protected */
     int opened;
 } protect = {.block_bytes = BLOCK_BYTES};
 
@@ -100,12 +106,10 @@ BARE static void open_range(struct range *r)
 {
     if (!r->armed || !(r->protection & PROT_WRITE))
         return;
-    /* One mapping again: cannot fail for want of mappings. */
+    /* Splits no mapping, so cannot fail for want of them. */
     if (protect_call(r->start, r->end, r->protection) != 0)
         __builtin_trap();
     r->armed = 0;
-    protect.splits -= r->splits;
-    r->splits = 0;
 }
 
 /* What opening blocks [from, to] adds to the number of mappings. */
@@ -130,12 +134,12 @@ BARE static void open_blocks(struct range *r, uint64_t start, uint64_t end)
     uint64_t high = r->origin + (to + 1) * protect.block_bytes;
     low = low > r->start ? low : r->start;
     high = high < r->end ? high : r->end;
-    if (protect.splits + by > protect.splits_max || protect_call(low, high, r->protection) != 0) {
+    if (protect.mappings + by > protect.mappings_most ||
+        protect_call(low, high, r->protection) != 0) {
         open_range(r);
         return;
     }
-    r->splits += by;
-    protect.splits += by;
+    protect.mappings += by;
     for (uint64_t block = from; block <= to; block++)
         r->notes->dirty[block] = 1;
 }
@@ -176,7 +180,6 @@ BARE void dv_protect_open_all(void)
 
 static void release(struct range *r)
 {
-    protect.splits -= r->splits;
     if (r->notes)
         r->notes
             ->users--; /* freed when the main thread arms next: this may be the placement thread */
@@ -209,7 +212,6 @@ static void cut(uint64_t start, uint64_t end)
         struct range *r = &protect.ranges[at], upper = *r;
         if (r->start < start && r->end > end) {
             upper.start = end;
-            upper.splits = 0;
             if (insert_at(at + 1, &upper)) {
                 if (upper.notes)
                     upper.notes->users++;
@@ -270,8 +272,26 @@ static void unblock_signals(const uint64_t *old)
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, old, NULL, sizeof *old);
 }
 
+/* Not all of what was split becomes one again: look, if there may be many. */
+static void count_mappings(void)
+{
+    char text[16384];
+    if (protect.mappings < protect.mappings_most / 2 ||
+        protect.mappings <= protect.mappings_counted)
+        return;
+    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    int64_t lines = fd < 0 ? protect.mappings_most : 0;
+    for (ssize_t got; fd >= 0 && (got = read(fd, text, sizeof text)) > 0;)
+        for (ssize_t i = 0; i < got; i++)
+            lines += text[i] == '\n';
+    if (fd >= 0)
+        close(fd);
+    protect.mappings = protect.mappings_counted = lines;
+}
+
 static int host_ready(uint64_t *mask)
 {
+    count_mappings();
     if (protect.host->ready(*mask) == DV_OK) {
         *mask &= ~(1ull << (SIGSEGV - 1)); /* blocked at most by the handler that we are in */
         return 1;
@@ -313,9 +333,13 @@ static enum dv_status track(const struct dv_region *region, uint64_t start, uint
         r.notes->next = protect.notes;
         protect.notes = r.notes;
     }
+    /* A mapping without any page of its own, when split and written, never becomes one again: give it one. */
+    if (!r.armed)
+        madvise((void *)(uintptr_t)start, DV_PAGE_BYTES, MADV_POPULATE_WRITE);
     size_t at = find(start);
     if (!insert_at(at, &r)) {
-        r.notes->users = 0;
+        if (r.notes)
+            r.notes->users = 0;
         return dv_fail_quietly(DV_ERR_UNSUPPORTED, "more than %u ranges to protect", RANGES_MAX);
     }
     if (ready)
@@ -323,9 +347,20 @@ static enum dv_status track(const struct dv_region *region, uint64_t start, uint
     return DV_OK;
 }
 
+/* A mapping that grows would grow protected. (The call is EINVAL on others, and changes nothing on such a one.) */
+static int grows_down(const struct dv_region *region)
+{
+    int protection = (region->flags & DV_REGION_READ ? PROT_READ : 0) |
+                     (region->flags & DV_REGION_WRITE ? PROT_WRITE : 0) |
+                     (region->flags & DV_REGION_EXEC ? PROT_EXEC : 0);
+    return protect_call(region->end - DV_PAGE_BYTES, region->end, protection | PROT_GROWSDOWN) == 0;
+}
+
 static int can_protect(const struct dv_region *region)
 {
-    return !(region->flags & (DV_REGION_SHARED | DV_REGION_STACK | DV_REGION_GROWSDOWN)) &&
+    /* Pages of a file change with the file, and nobody in this process writes to them then. */
+    return !(region->flags & (DV_REGION_SHARED | DV_REGION_FILE | DV_REGION_STACK |
+                              DV_REGION_GROWSDOWN)) &&
            protect.host->can_protect(region->start, region->end);
 }
 
@@ -337,7 +372,7 @@ static enum dv_status track_all(const struct dv_maps *maps, uint64_t start, uint
         const struct dv_region *region = &maps->regions[i];
         if (region->end <= start)
             continue;
-        if (region->start > start || !can_protect(region))
+        if (region->start > start || !can_protect(region) || grows_down(region))
             return dv_fail_quietly(DV_ERR_UNSUPPORTED, "%#llx cannot be protected",
                                    (unsigned long long)start);
         uint64_t to = region->end < end ? region->end : end;
@@ -408,8 +443,7 @@ static enum dv_status collect_blocks(struct range *r, uint64_t start, uint64_t e
             open_range(r);
             return status == DV_OK ? each(arg, start, end) : status;
         }
-        r->splits -= by;
-        protect.splits -= by;
+        protect.mappings -= by;
         memset(r->notes->dirty + first, 0, block - first);
     }
     return status;
@@ -489,7 +523,7 @@ int dv_protect_hides(uint64_t address, uint64_t *until)
 
 /* ---- life, and the self test --------------------------------------------- */
 
-static int64_t mappings_max(void)
+static int64_t mappings_limit(void)
 {
     int64_t limit = 65530;
     FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
@@ -511,8 +545,11 @@ static enum dv_status protect_open(struct dv_tracker **tracker)
     if (protect.opened)
         return dv_fail_quietly(DV_ERR_BUSY, "there is one table of protected memory per process");
     protect.opened = 1;
-    protect.splits_max =
-        mappings_max() / 4; /* the rest is for the application and the lower half */
+    protect.mappings_most =
+        mappings_limit() / 2; /* the rest is for the application and the lower half */
+    protect.mappings = INT32_MAX;
+    protect.mappings_counted = 0;
+    count_mappings();
     *tracker = (struct dv_tracker *)&protect;
     return DV_OK;
 }

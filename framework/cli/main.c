@@ -26,6 +26,9 @@ static const struct cli_verb_info verbs[] = {
     {"verify", CLI_VERIFY, "JOB", "Check the images of a job", cli_verify},
     {"stop", CLI_STOP, "JOB", "Take a last checkpoint and end a job, to be restarted later",
      cli_stop},
+    {"compact", CLI_COMPACT, "JOB", "Make an epoch complete that inherits from others",
+     cli_compact},
+    {"gc", CLI_GC, "JOB", "Remove what no kept epoch of a job needs", cli_gc},
     {"doctor", CLI_DOCTOR, "", "Check whether this host has what DejaVu needs", cli_doctor},
 };
 #define VERBS (sizeof verbs / sizeof verbs[0])

@@ -16,7 +16,7 @@
 
 #define MODULE "cli"
 #define KEY_BASE 0x1000 /* of options without a letter, for argp */
-#define ALL 0xffu
+#define ALL 0x3ffu
 
 const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_OPT_RANKS] =
@@ -40,7 +40,7 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
                               "give up after this many restarts; 0: never restart",
                               CLI_RUN | CLI_RESTART, CLI_COUNT},
     [CLI_OPT_KEEP] = {"keep", 'k', "K", "2", "how many committed epochs are kept",
-                      CLI_RUN | CLI_RESTART, CLI_COUNT},
+                      CLI_RUN | CLI_RESTART | CLI_GC, CLI_COUNT},
     [CLI_OPT_QUIESCE_TIMEOUT] = {"quiesce-timeout", 0, "TIME", "30s",
                                  "give a checkpoint up if the ranks do not come to a common stop "
                                  "within this time",
@@ -64,11 +64,24 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_OPT_ORACLE] = {"oracle", 0, NULL, "no",
                         "compare each epoch with a full image of the same instant (slow; for tests)",
                         CLI_RUN | CLI_RESTART, CLI_FLAG},
+    [CLI_OPT_LEVEL] = {"level", 0, "NAME", "shared",
+                       "where images go: shared (the job directory), memory or disk (the nodes' directories), "
+                       "partner (each also on the next node), rs (with parity on other nodes)",
+                       CLI_RUN | CLI_RESTART, CLI_TEXT},
+    [CLI_OPT_NODES] = {"nodes", 0, "DIR,DIR,...", "",
+                       "a directory for each node; ranks go to nodes in blocks", CLI_RUN | CLI_RESTART,
+                       CLI_TEXT},
+    [CLI_OPT_PARITY] = {"parity", 0, "M", "1", "with --level rs: how many lost nodes are survived",
+                        CLI_RUN | CLI_RESTART, CLI_COUNT},
+    [CLI_OPT_CHAIN] = {"chain", 0, "K", "8",
+                       "when an epoch needs more than this many, itself included, a complete one is made of "
+                       "it in the background; 0: never",
+                       CLI_RUN | CLI_RESTART, CLI_COUNT},
     [CLI_OPT_MPIEXEC] = {"mpiexec", 0, "PROGRAM", "mpiexec.mpich",
                          "the launcher of the MPI library that DejaVu was built with",
                          CLI_RUN | CLI_RESTART, CLI_TEXT},
     [CLI_OPT_EPOCH] = {"epoch", 'e', "E", "", "this epoch; without it the newest (verify: all)",
-                       CLI_RESTART | CLI_VERIFY, CLI_COUNT},
+                       CLI_RESTART | CLI_VERIFY | CLI_COMPACT, CLI_COUNT},
     [CLI_OPT_SHALLOW] = {"shallow", 's', NULL, "no",
                          "check headers and tables only, not the captured data", CLI_VERIFY,
                          CLI_FLAG},

@@ -22,6 +22,8 @@ enum cli_verb {
     CLI_VERIFY = 1u << 5,
     CLI_STOP = 1u << 6,
     CLI_DOCTOR = 1u << 7,
+    CLI_COMPACT = 1u << 8,
+    CLI_GC = 1u << 9,
 };
 
 enum cli_type { CLI_TEXT, CLI_FLAG, CLI_COUNT, CLI_SECONDS };
@@ -42,6 +44,10 @@ enum cli_name {
     CLI_OPT_STALL_TARGET,
     CLI_OPT_CODEC,
     CLI_OPT_ORACLE,
+    CLI_OPT_LEVEL,
+    CLI_OPT_NODES,
+    CLI_OPT_PARITY,
+    CLI_OPT_CHAIN,
     CLI_OPT_MPIEXEC,
     CLI_OPT_EPOCH,
     CLI_OPT_SHALLOW,

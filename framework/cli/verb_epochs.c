@@ -2,7 +2,9 @@
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "common/fail.h"
+#include "control/job.h"
 #include "image/epochs.h"
+#include "image/levels.h"
 #include "image/manifest.h"
 
 #include <dejavu/log.h>
@@ -12,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static enum dv_status say_none(const char *directory)
 {
@@ -28,6 +31,29 @@ static enum dv_status list(const char *directory, uint64_t **epochs, size_t *cou
     return status == DV_OK && *count ? DV_OK : say_none(directory);
 }
 
+/* "complete", or "parent 8  chain 3". */
+static void describe_chain(const char *directory, const struct dv_manifest *m, char *text,
+                           size_t text_bytes)
+{
+    uint32_t length = 0;
+    if (!m->parent_epoch)
+        snprintf(text, text_bytes, "complete");
+    else if (dv_store_chain_length(directory, m->epoch, &length) == DV_OK)
+        snprintf(text, text_bytes, "parent %" PRIu64 "  chain %" PRIu32, m->parent_epoch, length);
+    else
+        snprintf(text, text_bytes, "parent %" PRIu64 "  chain broken", m->parent_epoch);
+}
+
+static void describe_place(const struct dv_place *place, char *text, size_t text_bytes)
+{
+    uint32_t survives = dv_place_survives(place);
+    if (survives == DV_SURVIVES_ANY)
+        snprintf(text, text_bytes, "level %s  survives all", dv_level_name(place->level));
+    else
+        snprintf(text, text_bytes, "level %s  survives %" PRIu32 " of %" PRIu32,
+                 dv_level_name(place->level), survives, place->node_count);
+}
+
 static enum dv_status print_epoch(const char *directory, uint64_t epoch)
 {
     struct dv_manifest m;
@@ -37,13 +63,15 @@ static enum dv_status print_epoch(const char *directory, uint64_t epoch)
     uint64_t bytes = 0;
     for (uint32_t r = 0; r < m.ranks; r++)
         bytes += m.rank[r].file_bytes;
-    char when[64];
+    char when[64], chain[80], place[80];
+    describe_chain(directory, &m, chain, sizeof chain);
+    describe_place(&m.place, place, sizeof place);
     time_t seconds = (time_t)(m.committed_unix_ns / 1000000000);
     struct tm local;
     (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", localtime_r(&seconds, &local));
-    printf("%6" PRIu64 "  %s.%03d  %u rank%s  %" PRIu64 " bytes  %s\n", m.epoch, when,
+    printf("%6" PRIu64 "  %s.%03d  %u rank%s  %" PRIu64 " bytes  %s  %s  %s\n", m.epoch, when,
            (int)(m.committed_unix_ns / 1000000 % 1000), m.ranks, m.ranks == 1 ? "" : "s", bytes,
-           m.strategy);
+           chain, place, m.strategy);
     dv_manifest_free(&m);
     return DV_OK;
 }
@@ -67,10 +95,38 @@ int cli_ls(void)
     return (int)dv_status_exit(status ? status : worst);
 }
 
+/* What is lost or damaged is made good from other nodes, unless the job is running, whose business it is then. */
+static enum dv_status repair(const char *directory, uint64_t epoch, unsigned *rebuilt)
+{
+    char host[256];
+    int pid, lock_fd = -1;
+    unsigned port;
+    *rebuilt = 0;
+    enum dv_status status = dv_job_supervisor(directory, &pid, host, sizeof host, &port);
+    if (status != DV_ERR_NOTHING)
+        return status;
+    status = dv_job_lock(directory, &lock_fd);
+    if (!status)
+        status = dv_level_rebuild(directory, epoch, !cli_flag(CLI_OPT_SHALLOW), rebuilt);
+    if (lock_fd >= 0)
+        close(lock_fd);
+    return status;
+}
+
 static enum dv_status verify_one(const char *directory, uint64_t epoch)
 {
-    enum dv_status status = dv_manifest_verify(directory, epoch, !cli_flag(CLI_OPT_SHALLOW));
-    if (status == DV_OK)
+    unsigned rebuilt = 0;
+    int deep = !cli_flag(CLI_OPT_SHALLOW);
+    enum dv_status status = dv_manifest_verify(directory, epoch, deep);
+    if (status == DV_ERR_DAMAGED) {
+        enum dv_status repaired = repair(directory, epoch, &rebuilt);
+        if (repaired == DV_OK && rebuilt)
+            status = dv_manifest_verify(directory, epoch, deep);
+    }
+    if (status == DV_OK && rebuilt)
+        printf("%6" PRIu64 "  whole, after %u file%s rebuilt\n", epoch, rebuilt,
+               rebuilt == 1 ? " was" : "s were");
+    else if (status == DV_OK)
         printf("%6" PRIu64 "  whole\n", epoch);
     else if (status != DV_ERR_NOT_FOUND)
         printf("%6" PRIu64 "  damaged: %s\n", epoch, dv_why());

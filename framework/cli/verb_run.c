@@ -87,7 +87,7 @@ static enum dv_status read_settings(struct dv_job *job)
         return status;
     if (job->quiesce_timeout_s <= 0)
         return dv_fail(MODULE, DV_ERR_USAGE, "--quiesce-timeout must be more than 0");
-    if ((status = check_restore()) || (status = read_engine(job)))
+    if ((status = check_restore()) || (status = read_engine(job)) || (status = cli_read_place(job)))
         return status;
     job->max_restarts = (uint32_t)restarts;
     job->keep = (uint32_t)keep;
@@ -248,7 +248,7 @@ static enum dv_status settings_from_job(const struct dv_job *job)
     snprintf(text, sizeof text, "%u", job->keep);
     if ((status = cli_set_from_job(CLI_OPT_KEEP, text)))
         return status;
-    if ((status = engine_from_job(job)) ||
+    if ((status = engine_from_job(job)) || (status = cli_place_from_job(job)) ||
         (status = cli_set_from_job(CLI_OPT_RESTORE, job->restore ? job->restore : "auto")))
         return status;
     return cli_set_from_job(CLI_OPT_MPIEXEC, job->mpiexec);

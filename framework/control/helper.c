@@ -47,9 +47,8 @@ static bool leave_supervisor(pid_t parent, int result_fd)
     return true;
 }
 
-__attribute__((noreturn)) static void be_helper(enum dv_status (*work)(void *arg,
-                                                                       uint64_t *figures),
-                                                void *arg)
+__attribute__((noreturn)) static void
+be_helper(enum dv_status (*work)(void *arg, uint64_t *figures), void *arg)
 {
     struct dv_helper_result result = {.status = DV_OK};
     /* What fails is said by the supervisor, once. */

@@ -80,8 +80,8 @@ static enum dv_status compact_work(void *arg, uint64_t *written_bytes)
     struct dv_compacted result;
     unsigned rebuilt = 0;
     enum dv_status status = dv_compact_epoch(c->directory, c->epoch, c->codec, &result);
-    if (status == DV_ERR_DAMAGED && dv_level_rebuild(c->directory, c->epoch, 1, &rebuilt) == DV_OK &&
-        rebuilt)
+    if (status == DV_ERR_DAMAGED &&
+        dv_level_rebuild(c->directory, c->epoch, 1, &rebuilt) == DV_OK && rebuilt)
         status = dv_compact_epoch(c->directory, c->epoch, c->codec, &result);
     if (status == DV_OK)
         *written_bytes = result.written_bytes;
@@ -123,8 +123,9 @@ static void compacted(struct dv_sup *s, uint64_t began_ns, const struct dv_helpe
     char quoted[700];
     uint64_t epoch = s->compacting_epoch;
     s->compacting_epoch = 0;
-    dv_events_log(s->events, "compacted", "epoch=%" PRIu64 " status=%d file_bytes=%" PRIu64
-                  " total_ns=%" PRIu64 " reason=%s",
+    dv_events_log(s->events, "compacted",
+                  "epoch=%" PRIu64 " status=%d file_bytes=%" PRIu64 " total_ns=%" PRIu64
+                  " reason=%s",
                   epoch, (int)result->status, result->figures, dv_now_ns() - began_ns,
                   dv_events_quote(result->why, quoted, sizeof quoted));
     if (result->status == DV_ERR_DAMAGED) {
@@ -146,11 +147,10 @@ bool dv_sup_upkeep_reaped(struct dv_sup *s, pid_t pid, int wait_status)
     struct dv_helper_result result;
     uint64_t began_ns = s->compactor.began_ns;
     if (dv_helper_reaped(&s->protector, pid, wait_status, &result))
-        protected(s, &result);
+    protected(s, &result);
     else if (dv_helper_reaped(&s->compactor, pid, wait_status, &result))
         compacted(s, began_ns, &result);
-    else
-        return false;
+    else return false;
     return true;
 }
 

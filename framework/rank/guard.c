@@ -12,9 +12,11 @@
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
 #include <linux/futex.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
@@ -24,8 +26,10 @@
 
 #define SIGSEGV_BIT (1ull << (SIGSEGV - 1))
 #define RESIDENT_BYTES 0x100000ull
-/* A signal stack of the application must hold our frames (with the largest register sets) besides its own. */
-#define STACK_BYTES_MIN (64u << 10)
+
+#ifndef AT_MINSIGSTKSZ
+#define AT_MINSIGSTKSZ 51
+#endif
 
 static struct {
     int has_stack;                       /* the kernel has ours for the main thread */
@@ -78,6 +82,13 @@ static int is_blocked(uint64_t mask)
     return ((DV_GATE->guard.parked ? DV_GATE->guard.parked_mask : mask) & SIGSEGV_BIT) != 0;
 }
 
+/* Room for the frame of a signal and, while it is moved, that of a fault. */
+static uint64_t stack_bytes_least(void)
+{
+    uint64_t frame = getauxval(AT_MINSIGSTKSZ); /* 0: a kernel before 5.14 does not say */
+    return 2 * (frame ? frame : 12288) + 4096;
+}
+
 /* Have a signal stack for the main thread that is never protected. */
 static const char *prepare_stack(void)
 {
@@ -96,8 +107,8 @@ static const char *prepare_stack(void)
     guard.stack_start = (uint64_t)stack.ss_sp;
     guard.stack_end = guard.stack_start + stack.ss_size;
     dv_protect_forget(guard.stack_start, guard.stack_end);
-    return stack.ss_size < STACK_BYTES_MIN || (stack.ss_flags & ~SS_ONSTACK) != 0
-               ? "the application's signal stack is smaller than 64 KiB, or disarms itself"
+    return stack.ss_size < stack_bytes_least() || (stack.ss_flags & ~SS_ONSTACK) != 0
+               ? "the application's signal stack is too small for two frames, or disarms itself"
                : NULL;
 }
 
@@ -114,6 +125,8 @@ static enum dv_status ready(uint64_t mask)
         return not_now("the application blocks SIGSEGV");
     if (dv_threads_upper(&tid, 1) != 0)
         return not_now("the application has threads");
+    if (DV_GUARD_STACK_BYTES < stack_bytes_least())
+        return not_now("this processor's signal frames are larger than the guard's stack");
     const char *reason = prepare_stack();
     if (reason != NULL)
         return not_now(reason);
@@ -300,6 +313,9 @@ static void pass_if_equal(struct program *p, uint32_t value)
 size_t dv_guard_filter(struct sock_filter *out)
 {
     struct program p = {out, 0};
+    emit(&p, LOAD(arch)); /* numbers mean something else there */
+    emit(&p, JUMP(BPF_JEQ, AUDIT_ARCH_X86_64, 1, 0));
+    emit(&p, STATEMENT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF));
     emit(&p, LOAD(nr));
     for (size_t i = 0; i < sizeof passive / sizeof *passive; i++)
         pass_if_equal(&p, (uint32_t)passive[i]);
@@ -685,6 +701,11 @@ int dv_guard_call(const struct seccomp_data *call, long *ret)
 {
     if (!dv_guard_watches)
         return 0;
+    if (call->arch != AUDIT_ARCH_X86_64) {
+        anything();
+        *ret = 1; /* let the kernel do it */
+        return 1;
+    }
     if (call->nr == SYS_sigaltstack)
         return signal_stack(call->args, ret);
     for (size_t i = 0; i < sizeof passive / sizeof *passive; i++)

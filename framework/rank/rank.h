@@ -63,6 +63,10 @@ struct dv_rank {
 };
 extern struct dv_rank dv_rank;
 
+/* ---- main.c -------------------------------------------------------------- */
+/* What the real library shall find in its environment in MPI_Init. */
+void dv_lower_environment(void);
+
 /* ---- split.c ------------------------------------------------------------- */
 /* Restart under a sane stack limit if the kernel would lay the process out below the split (ulimit
  * -s unlimited). */

@@ -328,19 +328,29 @@ static void copy(uint64_t to, uint64_t from, uint64_t bytes)
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes)::"memory");
 }
 
-static int on_guard_stack(uint64_t address)
+/* The signal stack that was in force when the frame was made is the application's own. */
+static int has_own_stack(const ucontext_t *context)
 {
-    return address >= DV_GUARD_STACK && address < DV_GUARD_STACK + DV_GUARD_STACK_BYTES;
+    return (uint64_t)context->uc_stack.ss_sp != DV_GUARD_STACK;
+}
+
+/* Would the kernel have left the frame where it is, had it been given the application's flags? */
+static int is_in_place(int sig, const ucontext_t *context, uint64_t sp)
+{
+    uint64_t start = (uint64_t)context->uc_stack.ss_sp;
+    if (sp > start && sp <= start + context->uc_stack.ss_size)
+        return 1; /* it was on that stack already */
+    return has_own_stack(context) && (DV_GATE->signals[sig].flags & SA_ONSTACK);
 }
 
 /* Returns where the frame is from now on. Called by dv_resident_*_guarded. */
-__attribute__((used)) static struct frame *move_frame(struct frame *frame);
-static struct frame *move_frame(struct frame *frame)
+__attribute__((used)) static struct frame *move_frame(struct frame *frame, int sig);
+static struct frame *move_frame(struct frame *frame, int sig)
 {
     const ucontext_t *context = (const ucontext_t *)frame->context;
     uint64_t sp = (uint64_t)context->uc_mcontext.gregs[REG_RSP];
-    if (!on_guard_stack((uint64_t)frame) || on_guard_stack(sp))
-        return frame; /* the application has a signal stack of its own, and this is it */
+    if (is_in_place(sig, context, sp))
+        return frame;
     uint64_t state = (uint64_t)context->uc_mcontext.fpregs, bytes = FP_BYTES;
     if (context->uc_flags & FP_EXTENDED)
         bytes = *(const uint32_t *)(state + 468); /* struct _fpx_sw_bytes: extended_size */
@@ -363,7 +373,9 @@ static void deliver_moved(int sig, siginfo_t *info, void *context)
     uint64_t mask = *(const uint64_t *)&((ucontext_t *)context)->uc_sigmask | action->mask;
     if (!(action->flags & SA_NODEFER))
         mask |= 1ull << (sig - 1);
-    if (g->guard.on && (mask & SIGSEGV_BIT))
+    /* A small stack of its own is not to hold the frames of faults besides. */
+    int own_stack = has_own_stack(context) && (action->flags & SA_ONSTACK);
+    if (g->guard.on && ((mask & SIGSEGV_BIT) || own_stack))
         g->guard.leave();
     syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (uint64_t)&mask, 0, sizeof mask);
     dv_resident_deliver(sig, info, context);
@@ -391,6 +403,7 @@ void dv_resident_fault(int sig, siginfo_t *info, void *context)
             ".globl " name "\n"                                                                    \
             ".type " name ", @function\n" name ":\n"                                               \
             "    mov %rdi, %r12\n"                                                                 \
+            "    mov %edi, %esi\n"                                                                 \
             "    mov %rsp, %rdi\n"                                                                 \
             "    sub $8, %rsp\n"                                                                   \
             "    call move_frame\n"                                                                \

@@ -10,6 +10,7 @@
  * parks only after rank 0 was stepped never_park=R                  rank R does not park damaged=E
  * restoring epoch E fails token=R                       rank R first shows a wrong token on another
  * connection
+ *      inherit                       epochs inherit what they can
  */
 #include "common/fail.h"
 #include "common/io.h"
@@ -37,6 +38,8 @@
 #include <unistd.h>
 
 #define COMM 7u
+#define COUNT_PAGE 0x10000u
+#define SAME_PAGE 0x20000u
 
 enum state { RUNNING, PARKED, WRITTEN };
 
@@ -140,9 +143,23 @@ static void hello(bool wrong_token)
     }
 }
 
-static enum dv_status write_image(void)
+/* Two pages: the count, and one that never changes, which is inherited if that is possible. */
+static enum dv_status write_pages(bool inherits)
 {
     static uint8_t page[4096] __attribute__((aligned(4096)));
+    memcpy(page, &me.count, sizeof me.count);
+    page[4095] = 1;
+    enum dv_status status = dv_image_write_pages(me.writer, COUNT_PAGE, sizeof page, page);
+    memset(page, 7, sizeof page);
+    if (status)
+        return status;
+    return inherits ? dv_image_write_inherited(me.writer, SAME_PAGE, sizeof page)
+                    : dv_image_write_pages(me.writer, SAME_PAGE, sizeof page, page);
+}
+
+static enum dv_status write_image(void)
+{
+    bool inherits = setting("inherit") && me.stop.parent_epoch && !me.stop.complete;
     struct dv_image_identity identity = {.epoch = me.epoch,
                                          .rank = me.rank,
                                          .size = me.size,
@@ -150,27 +167,32 @@ static enum dv_status write_image(void)
                                          .page_bytes = 4096};
     struct dv_image_stats stats;
     char name[32];
+    if (inherits) {
+        identity.parent_epoch = me.stop.parent_epoch;
+        memcpy(identity.parent_digest, me.stop.parent_digest, sizeof identity.parent_digest);
+    }
     snprintf(identity.program, sizeof identity.program, "%s", me.program);
     snprintf(name, sizeof name, "rank-%u.dvi", me.rank);
-    memcpy(page, &me.count, sizeof me.count);
     enum dv_status status = dv_program_digest(me.program, identity.program_digest);
     if (status)
         return status;
-    status =
-        dv_image_writer_open(me.stop.directory, name, me.stop.recycle[0] ? me.stop.recycle : NULL,
-                             &identity, &me.writer);
-    if (status)
-        return status;
-    if ((status =
+    const struct dv_image_spec spec = {.directory = me.stop.directory,
+                                       .name = name,
+                                       .recycle = me.stop.recycle[0] ? me.stop.recycle : NULL,
+                                       .identity = &identity,
+                                       .most_pages = 2};
+    if ((status = dv_image_writer_new(&spec, &me.writer)) ||
+        (status = dv_image_writer_begin(me.writer)) ||
+        (status =
              dv_image_write_section(me.writer, DV_SECTION_CONTEXT, &me.count, sizeof me.count)) ||
-        (status = dv_image_write_pages(me.writer, 0x10000, sizeof page, page)) ||
-        (status = dv_image_writer_finish(me.writer, &stats)))
+        (status = write_pages(inherits)) || (status = dv_image_writer_finish(me.writer, &stats)))
         return status;
     me.figures = (struct dv_wire_figures){.epoch = me.epoch,
                                           .stop_ns = 1,
                                           .write_ns = 2,
                                           .data_bytes = stats.data_bytes,
-                                          .file_bytes = stats.file_bytes};
+                                          .file_bytes = stats.file_bytes,
+                                          .parent_epoch = stats.parent_epoch};
     memcpy(me.figures.digest, stats.digest, sizeof me.figures.digest);
     return DV_OK;
 }
@@ -329,24 +351,35 @@ static void iterate(void)
     }
 }
 
+/* What the image says must be what its pages say, wherever in the chain they are. */
+static void check_pages(struct dv_image_chain *chain)
+{
+    static uint8_t count_page[4096], same_page[4096];
+    if (dv_image_chain_load(chain, COUNT_PAGE, COUNT_PAGE + 4096, count_page, 1) != DV_OK ||
+        dv_image_chain_load(chain, SAME_PAGE, SAME_PAGE + 4096, same_page, 1) != DV_OK ||
+        memcmp(count_page, &me.count, sizeof me.count) != 0 || same_page[100] != 7)
+        exit(90);
+}
+
 static void restore(void)
 {
-    char directory[4200], path[4300];
-    struct dv_image_reader *reader;
+    char job[4200];
+    struct dv_image_chain *chain;
     const void *bytes;
     size_t length;
-    dv_epoch_directory(me.job, me.restore, directory, sizeof directory);
-    snprintf(path, sizeof path, "%s/rank-%u.dvi", directory, me.rank);
+    snprintf(job, sizeof job, "%s", me.job);
     if (setting("damaged") && me.incarnation == 1) {
         send_failed(me.restore, DV_ERR_DAMAGED, "block 3 is damaged");
         exit(1);
     }
-    if (dv_image_reader_open(path, &reader) != DV_OK ||
-        dv_image_reader_section(reader, DV_SECTION_CONTEXT, &bytes, &length) != DV_OK ||
+    if (dv_image_chain_open(dv_store_locate, job, me.restore, me.rank, &chain) != DV_OK ||
+        dv_image_reader_section(dv_image_chain_head(chain), DV_SECTION_CONTEXT, &bytes, &length) !=
+            DV_OK ||
         length != sizeof me.count)
         exit(93);
     memcpy(&me.count, bytes, length);
-    dv_image_reader_close(reader);
+    check_pages(chain);
+    dv_image_chain_close(chain);
     me.start = me.count;
     me.figures = (struct dv_wire_figures){.epoch = me.restore, .restore_ns = 5};
     send_or_die(DV_WIRE_RESTORED, &me.figures, sizeof me.figures, NULL, 0);
@@ -365,6 +398,7 @@ static void parse(int argc, char **argv)
                                             {"capture-options", 1, NULL, 'x'},
                                             {"protocol", 1, NULL, 'x'},
                                             {"protocol-options", 1, NULL, 'x'},
+                                            {"engine", 1, NULL, 'x'},
                                             {NULL, 0, NULL, 0}};
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
         if (c == 'j')

@@ -75,7 +75,7 @@ static void hung(void *arg, uint64_t epoch, const char *reason)
     note("hung ");
 }
 
-static const struct dv_epoch_ops ops = {tell, target, commit, committed, aborted, hung};
+static const struct dv_epoch_ops ops = {tell, target, commit, committed, aborted, hung, NULL};
 static struct dv_epoch e;
 
 static int begin(void **state)

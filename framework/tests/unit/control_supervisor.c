@@ -341,6 +341,184 @@ static void missing_launcher(void **state)
     HAS("cannot start no-such-mpiexec");
 }
 
+/* ---- the store ------------------------------------------------------------ */
+
+static void inherits_and_compacts(void **state)
+{
+    STATUS(0, "$T $D run -n 2 --job J --interval 30ms --chain 2 -- $P iterations=120 inherit && "
+              "$D ls J && $D verify J && cat J/events");
+    HAS(" parent ");
+    HAS("level shared  survives all");
+    HAS(" compact epoch=");
+    HAS(" status=0 file_bytes=");
+    HAS_NOT("damaged");
+    /* Bounded, whatever the pace of compaction: complete epochs are asked for at twice that. */
+    for (int length = 6; length < 20; length++) {
+        char text[32];
+        snprintf(text, sizeof text, "chain %d ", length);
+        HAS_NOT(text);
+    }
+}
+
+/* Compaction that does not come to an end (its process is stopped): complete epochs are asked for. */
+static void chain_is_bounded_without_compaction(void **state)
+{
+    STATUS(143,
+           "$T $D run --job J --interval 20ms --chain 2 --keep 90 -- $P iterations=9000 inherit & "
+           "until S=$(sed 's/ .*//' J/supervisor 2>/dev/null) && test \"$S\"; do sleep 0.02; done; "
+           "until C=$(pgrep -P $S -x dejavu); do sleep 0.001; done; kill -STOP $C; "
+           "sleep 0.6; $D stop J; wait; $D ls J; kill -0 $C && exit 70; exit 143");
+    HAS("parent ");
+    HAS_NOT("chain 5");
+    const char *complete = out;
+    for (int i = 0; i < 3; i++) {
+        complete = strstr(complete, "complete  level");
+        assert_non_null(complete);
+        complete++;
+    }
+}
+
+static void restarts_from_a_chain(void **state)
+{
+    STATUS(
+        0,
+        "$T $D run -n 2 --job J --interval 30ms --chain 0 -- $P iterations=100 die=1@60 inherit; "
+        "$D ls J");
+    HAS("rank 1 done 100 from ");
+    HAS_NOT("rank 1 done 100 from 0");
+    HAS("parent ");
+}
+
+/* What is inherited from is lost while the job runs: the next epoch is complete. */
+static void parent_lost(void **state)
+{
+    STATUS(143,
+           "$T $D run --job J --interval 30ms --chain 0 --keep 90 -- $P iterations=1000 inherit & "
+           "S=$!; W 'committed epoch=2 '; rm J/epochs/000001/rank-0.dvi; sleep 0.3; "
+           "$D stop J; wait $S; R=$?; $D ls J; $D verify J; exit $R");
+    HAS("cannot be inherited from; the next one is complete");
+    HAS("     1  damaged: ");
+    HAS("     2  damaged: ");
+    STATUS(0, "L=$($D ls J | awk 'END{print $1}'); $D verify --epoch $L J");
+    HAS("whole");
+    /* And what depends on something damaged is damaged: a restart goes back behind it. */
+    STATUS(143,
+           "C=$($D ls J | awk '$1 > 2 && /complete/ {print $1; exit}'); "
+           "printf XXXX | dd of=J/epochs/$(printf %%06d $C)/rank-0.dvi bs=1 seek=100 conv=notrunc "
+           "status=none; rm J/epochs/000002/rank-0.dvi; "
+           "cp -r J/epochs/$(printf %%06d $C) J/keep; timeout --preserve-status 2 $D restart J; "
+           "echo restart $?; exit 143");
+    HAS("no epoch of ");
+    HAS("restart 1\n");
+}
+
+static void falls_back_behind_a_chain(void **state)
+{
+    /* 1 complete, all others on it; then a restart without inheriting, and back. */
+    STATUS(0,
+           "$T $D run --job J --interval 30ms --chain 0 --keep 90 -- $P iterations=1000 inherit & "
+           "S=$!; W 'committed epoch=3 '; $D stop J; wait $S; "
+           "L=$($D ls J | awk 'END{print $1}'); F=J/epochs/$(printf %%06d $L)/rank-0.dvi; "
+           "printf XXXX | dd of=$F bs=1 seek=100 conv=notrunc status=none; "
+           "$D restart J --interval 0 & S=$!; sleep 1; $D stop --no-checkpoint J; wait $S; "
+           "echo damaged $L");
+    HAS("cannot be used; falling back to the one before");
+    HAS("restarting from epoch ");
+    HAS_NOT("beginning");
+}
+
+static void lost_node(void **state, const char *level)
+{
+    STATUS(
+        0,
+        "$T $D run -n 4 --job J --interval 30ms --nodes a,b,c %s -- $P iterations=1000 inherit & "
+        "S=$!; W 'committed epoch=3 '; $D stop J; wait $S; $D ls J; rm -r b; $D verify J && "
+        "rm -r c && ($T $D restart J --interval 0 --nodes a,b,c & S=$!; sleep 1; "
+        "$D stop --no-checkpoint J; wait $S); $D verify J && ls b c",
+        level);
+    HAS("survives 1 of 3");
+    HAS("rebuilt");
+    HAS("restarting from epoch ");
+    HAS("epochs");
+    HAS_NOT("damaged: ");
+    STATUS(1, "rm -r a b; $D restart J");
+    HAS("cannot be rebuilt: ");
+    HAS("node 0 (");
+    HAS("node 1 (");
+    HAS("no epoch of ");
+}
+
+static void partner_level(void **state)
+{
+    lost_node(state, "--level partner");
+}
+
+static void rs_level(void **state)
+{
+    lost_node(state, "--level rs --parity 1");
+}
+
+static void node_levels(void **state)
+{
+    STATUS(0, "$T $D run -n 2 --job J --interval 30ms --level disk --nodes a,b --keep 1 -- $P "
+              "iterations=60 && $D ls J && $D verify J && find a b && ls J/epochs/*");
+    HAS("level disk  survives 0 of 2");
+    HAS("spare/rank-1.dvi");
+    HAS_NOT("J/epochs/000001/rank");
+    STATUS(2, "$D run --job J2 --level disk -- $P");
+    HAS("needs --nodes");
+    STATUS(2, "$D run --job J2 --level rs --nodes a,b --parity 2 -- $P");
+    HAS("--parity must be from 1 to 1");
+    STATUS(2, "$D run --job J2 --level partner --nodes a,./a -- $P");
+    HAS("the same directory");
+    STATUS(2, "$D run --job J2 --level partnr --nodes a,b -- $P");
+    HAS("did you mean \"partner\"?");
+    STATUS(2,
+           "mkdir -m 755 a/x; test $(stat -f -c %%T a) = tmpfs && "
+           "{ echo 'is not in memory'; exit 2; }; $D run --job J2 --level memory --nodes a -- $P");
+    HAS("is not in memory");
+}
+
+/* The whole supervisor is killed just when it compacts. */
+static void killed_while_compacting(void **state)
+{
+    STATUS(
+        0,
+        "N=0; $D run -n 2 --job J --interval 20ms --chain 1 -- $P iterations=400 inherit & S=$!; "
+        "for i in 1 2 3 4; do "
+        "until test $(grep -c ' compact epoch=' J/events 2>/dev/null || true) -gt $N; do "
+        "sleep 0.005; done 2>/dev/null; kill -9 $S; wait $S; N=$(grep -c ' compact epoch=' "
+        "J/events); "
+        "$D verify J || exit 70; $D restart J & S=$!; sleep 0.3; done; wait $S");
+    HAS("rank 0 done 400 from ");
+    HAS_NOT("from the beginning");
+    HAS_NOT("damaged");
+}
+
+static void compact_and_gc(void **state)
+{
+    STATUS(
+        0,
+        "$T $D run --job J --interval 20ms --chain 0 --keep 2 -- $P iterations=100 inherit & S=$!; "
+        "W 'committed epoch=3 '; $D compact J; echo compact $?; $D gc J; echo gc $?; wait $S; "
+        "$D compact J && $D ls J && $D compact J && $D verify J && $D gc --keep 1 J && "
+        "$D ls J && ls J/epochs J/spare && $T $D restart J");
+    HAS("compact 2\n");
+    HAS("gc 2\n");
+    HAS("is complete: ");
+    HAS("is complete already\n");
+    HAS("removed ");
+    HAS("rank 0 done 100 from ");
+    STATUS(0, "ls J/epochs | wc -l");
+    HAS("1\n");
+    STATUS(2, "$D gc J --keep 0");
+    HAS("is not a whole number");
+    STATUS(2, "$D compact J --epoch 77");
+    HAS("no committed epoch 77");
+    STATUS(2, "$D gc J --epoch 77");
+    HAS("has no option --epoch");
+}
+
 static int find_programs(void **state)
 {
     (void)state;
@@ -377,6 +555,16 @@ int main(void)
         T(stop_without_checkpoint),
         T(supervisor_killed),
         T(restart_of_a_restart),
+        T(inherits_and_compacts),
+        T(chain_is_bounded_without_compaction),
+        T(restarts_from_a_chain),
+        T(parent_lost),
+        T(falls_back_behind_a_chain),
+        T(partner_level),
+        T(rs_level),
+        T(node_levels),
+        T(killed_while_compacting),
+        T(compact_and_gc),
         T(wrong_token),
         T(other_program),
         T(used_directory),
@@ -384,5 +572,6 @@ int main(void)
         T(configuration),
         T(missing_launcher),
     };
+    cmocka_set_test_filter(getenv("CHECK_ONLY"));
     return cmocka_run_group_tests_name("control_supervisor", list, find_programs, NULL);
 }
