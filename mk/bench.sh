@@ -6,6 +6,7 @@
 #   bandwidth  checkpoints to and restarts from a RAM disk, 1 and 2   results/bandwidth.h5
 #              ranks of BENCH_MIB (1024) MiB each, beside memcpy
 #   stall      how long a checkpoint stops the application             results/stall.h5      (mk/bench_stall.sh, `make bench-stall`)
+#   restart    how soon a restarted job computes, eager and lazy      results/restart.h5    (mk/bench_restart.sh, `make bench-restart`)
 #   cost       running time with checkpoints every 10 s, to idle      results/cost.h5       (mk/bench_cost.sh, `make bench-cost`)
 #   total      running time with checkpoints every 30 s, to native    results/total.h5      (the same)
 #
@@ -153,11 +154,12 @@ bench_bandwidth() {
 
 . mk/bench_stall.sh
 . mk/bench_cost.sh
+. mk/bench_restart.sh
 
 for part in "$@"; do
     case $part in
-    idle | latency | bandwidth | stall | cost | total) "bench_$part" || failure "$part: not measured" ;;
-    *) failure "$part: no such part; idle, latency, bandwidth, stall, cost or total" ;;
+    idle | latency | bandwidth | stall | restart | cost | total) "bench_$part" || failure "$part: not measured" ;;
+    *) failure "$part: no such part; idle, latency, bandwidth, stall, restart, cost or total" ;;
     esac
 done
 exit $failed

@@ -16,7 +16,9 @@ SHARED :=
 # $(call dv_objects,target)
 dv_objects = $(patsubst %,$(O)/obj/$(1)/%.o,$(basename $($(1)_SRCS)))
 # Words of name_LIBS that name an archive of ours become its path.
-dv_libs = $(foreach l,$($(1)_LIBS),$(if $(filter $(l),$(ARCHIVES)),$(O)/lib/lib$(l).a,$(l)))
+# Behind them come the libraries that the archives themselves need (archive_SYSTEM).
+dv_libs = $(foreach l,$($(1)_LIBS),$(if $(filter $(l),$(ARCHIVES)),$(O)/lib/lib$(l).a,$(l))) \
+          $(foreach l,$($(1)_LIBS),$($(l)_SYSTEM))
 dv_lib_files = $(foreach l,$($(1)_LIBS),$(if $(filter $(l),$(ARCHIVES)),$(O)/lib/lib$(l).a))
 
 define dv_compile_rules

@@ -130,6 +130,7 @@ void dv_capture_close(struct dv_capture *strategy); /* NULL is allowed */
 
 struct dv_restored {
     uint64_t heap_start, heap_end; /* the break, exact bytes; both 0 if there was none */
+    int copied_files; /* files that could not be mapped were read: the next epoch can inherit nothing */
     uint64_t mapped_bytes, loaded_bytes;
     uint64_t lazy_bytes; /* mapped from images instead of being loaded */
 };
@@ -138,7 +139,7 @@ struct dv_restored {
  * from the images what can be mapped (lazy.h); belongs to the caller, who has what is in it checked; NULL: load everything.
  * After a failure the upper half is in pieces and the process can only exit. Any thread of the lower half. */
 struct dv_lazy;
-enum dv_status dv_restore_memory(struct dv_image_chain *chain, unsigned threads,
+enum dv_status dv_restore_memory(const char *job, struct dv_image_chain *chain, unsigned threads,
                                  struct dv_lazy *lazy, struct dv_restored *out) DV_CHECKED;
 
 /* Descriptors, working directory, umask, signal stack, blocked and pending signals, robust list,

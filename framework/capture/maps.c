@@ -2,6 +2,7 @@
 #include "capture/lazy.h"
 #include "capture/proc.h"
 #include "capture/regions.h"
+#include "capture/tracker_mprotect.h"
 #include "common/fail.h"
 #include "gate/gate.h"
 
@@ -185,26 +186,6 @@ static void mark_lazy_heap(struct dv_maps *maps)
     }
 }
 
-enum dv_status dv_maps_read(struct dv_maps *maps)
-{
-    char *text;
-    enum dv_status status = dv_proc_read("/proc/self/maps", &text, NULL);
-    if (status != DV_OK)
-        return status;
-    status = dv_maps_parse(text, maps);
-    if (status == DV_OK)
-        mark_lazy_heap(maps);
-    return status;
-}
-
-void dv_maps_free(struct dv_maps *maps)
-{
-    free(maps->regions);
-    free(maps->kinds);
-    free(maps->text);
-    *maps = (struct dv_maps){0};
-}
-
 /* Cut the region at index `at` in two at `address` (strictly inside). */
 static enum dv_status split(struct dv_maps *maps, size_t at, uint64_t address)
 {
@@ -219,6 +200,64 @@ static enum dv_status split(struct dv_maps *maps, size_t at, uint64_t address)
     second->start = address;
     second->live_from = address;
     return DV_OK;
+}
+
+/* Neighbours that a tracker has made of one mapping? */
+static int is_one(const struct dv_region *a, const struct dv_region *b)
+{
+    uint64_t until;
+    return a->end == b->start && dv_protect_hides(b->start - 1, &until) && until > b->start &&
+           a->flags == b->flags && a->inode == b->inode && a->device == b->device &&
+           (!(a->flags & DV_REGION_FILE) || a->file_offset + (a->end - a->start) == b->file_offset);
+}
+
+/* Show memory that a tracker protects as the application knows it: writable, and in one piece. */
+static enum dv_status unveil(struct dv_maps *maps)
+{
+    enum dv_status status = DV_OK;
+    for (size_t i = 0; i < maps->count && status == DV_OK; i++) {
+        uint64_t until;
+        int hidden = dv_protect_hides(maps->regions[i].start, &until);
+        if (until < maps->regions[i].end)
+            status = split(maps, i, until);
+        if (hidden)
+            maps->regions[i].flags |= DV_REGION_WRITE;
+    }
+    size_t last = 0;
+    for (size_t i = 1; i < maps->count && status == DV_OK; i++) {
+        if (is_one(&maps->regions[last], &maps->regions[i])) {
+            maps->regions[last].end = maps->regions[i].end;
+        } else {
+            maps->regions[++last] = maps->regions[i];
+            maps->kinds[last] = maps->kinds[i];
+        }
+    }
+    if (status == DV_OK && maps->count > 0)
+        maps->count = last + 1;
+    else if (status != DV_OK)
+        dv_maps_free(maps);
+    return status;
+}
+
+enum dv_status dv_maps_read(struct dv_maps *maps)
+{
+    char *text;
+    enum dv_status status = dv_proc_read("/proc/self/maps", &text, NULL);
+    if (status != DV_OK)
+        return status;
+    status = dv_maps_parse(text, maps);
+    if (status != DV_OK)
+        return status;
+    mark_lazy_heap(maps);
+    return unveil(maps);
+}
+
+void dv_maps_free(struct dv_maps *maps)
+{
+    free(maps->regions);
+    free(maps->kinds);
+    free(maps->text);
+    *maps = (struct dv_maps){0};
 }
 
 enum dv_status dv_maps_mark_stack(struct dv_maps *maps, uint64_t start, uint64_t end,

@@ -21,6 +21,7 @@ void dv_memory_section_write(struct dv_blob *out, const struct dv_maps *maps,
         dv_blob_put_u64(out, data_end[i]);
         dv_blob_put_u64(out, region->file_offset);
         dv_blob_put_string(out, region->path);
+        dv_blob_put_string(out, region->kept ? region->kept : "");
     }
 }
 
@@ -62,6 +63,7 @@ enum dv_status dv_memory_section_read(const void *bytes, size_t length,
         record->data_end = dv_blob_get_u64(&in);
         record->file_offset = dv_blob_get_u64(&in);
         record->path = dv_blob_get_string(&in);
+        record->kept = dv_blob_get_string(&in);
         if (in.failed || !is_sane(record, from))
             goto out_damaged;
         from = record->end;

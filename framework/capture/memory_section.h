@@ -1,7 +1,7 @@
 /* Section DV_SECTION_REGIONS: the mappings to be made again.
  *
  *      | heap_start u64 | heap_end u64 | count u32 | count records, ascending |
- *      record: kind u32, flags u32, start, end, data_end, file_offset u64, path */
+ *      record: kind u32, flags u32, start, end, data_end, file_offset u64, path, kept */
 #ifndef DV_CAPTURE_MEMORY_SECTION_H
 #define DV_CAPTURE_MEMORY_SECTION_H
 
@@ -17,6 +17,7 @@ struct dv_memory_record {
     uint32_t kind, flags; /* enum dv_map_kind, enum dv_region_flags */
     uint64_t start, end, data_end, file_offset;
     const char *path; /* in the section's bytes */
+    const char *kept; /* in the section's bytes; "": its file is not kept, all its pages are in images */
 };
 
 struct dv_memory_section {

@@ -3,12 +3,14 @@
 #include "capture/job.h"
 
 #include "common/fail.h"
+#include "common/io.h"
+#include "image/files.h"
 #include "image/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <unistd.h>
 
 #define WINDOW_BYTES (4u << 20)
 
@@ -34,20 +36,24 @@ static enum dv_status write_region(struct dv_image_writer *writer, const struct 
     return status;
 }
 
+/* All that a restore would have to bring back; of files that are kept elsewhere all pages. */
 static enum dv_status write_populated(const struct dv_capture_job *job,
                                       struct dv_image_writer *writer, char *buffer)
 {
     enum dv_status status = DV_OK;
     size_t at = 0;
-    for (size_t i = 0; i < job->populated.count && status == DV_OK; i++) {
-        struct dv_page_run run = job->populated.ranges[i];
-        while (run.start < run.end && status == DV_OK) {
-            while (job->maps.regions[at].end <= run.start)
-                at++;
-            const struct dv_region *region = &job->maps.regions[at];
-            uint64_t end = run.end < region->end ? run.end : region->end;
-            status = write_region(writer, region, run.start, end, buffer);
-            run.start = end;
+    for (size_t i = 0; i < job->maps.count && status == DV_OK; i++) {
+        const struct dv_region *region = &job->maps.regions[i];
+        if (region->kept)
+            status = write_region(writer, region, region->start, job->data_end[i], buffer);
+        while (at < job->populated.count && job->populated.ranges[at].end <= region->start)
+            at++;
+        for (size_t k = at; !region->kept && status == DV_OK && k < job->populated.count &&
+                            job->populated.ranges[k].start < region->end;
+             k++) {
+            const struct dv_page_run *run = &job->populated.ranges[k];
+            status = write_region(writer, region, run->start > region->start ? run->start : region->start,
+                                  run->end < region->end ? run->end : region->end, buffer);
         }
     }
     return status;
@@ -64,6 +70,9 @@ enum dv_status dv_oracle_write(const struct dv_capture_job *job,
     oracle_name(job, name, sizeof name);
     for (size_t i = 0; i < job->populated.count; i++)
         pages += (job->populated.ranges[i].end - job->populated.ranges[i].start) / DV_PAGE_BYTES;
+    for (size_t i = 0; i < job->maps.count; i++)
+        if (job->maps.regions[i].kept)
+            pages += (job->maps.regions[i].end - job->maps.regions[i].start) / DV_PAGE_BYTES;
     const struct dv_image_spec spec = {.directory = request->directory,
                                        .name = name,
                                        .identity = &identity,
@@ -109,17 +118,43 @@ static enum dv_status locate_image(void *arg, uint64_t epoch, uint32_t rank, cha
 }
 
 struct comparison {
+    const struct dv_capture_job *job;
     struct dv_image_chain *image, *oracle;
     char *a, *b; /* WINDOW_BYTES each */
     uint64_t pages, differing, first;
 };
+
+/* What a restore would find where the image says nothing: the kept file. */
+static enum dv_status read_kept(const struct comparison *c, uint64_t start, uint64_t end)
+{
+    const struct dv_capture_job *job = c->job;
+    enum dv_status status = DV_OK;
+    for (size_t i = 0; i < job->maps.count && status == DV_OK; i++) {
+        const struct dv_region *region = &job->maps.regions[i];
+        uint64_t from = region->start > start ? region->start : start,
+                 to = region->end < end ? region->end : end;
+        int fd = -1;
+        size_t got = 0;
+        if (!region->kept || from >= to)
+            continue;
+        status = dv_files_open(job->job_directory, region->kept, &fd);
+        if (status == DV_OK)
+            status = dv_pread_full(fd, c->a + (from - start), to - from,
+                                   region->file_offset + (from - region->start), &got);
+        if (fd >= 0)
+            close(fd);
+    }
+    return status;
+}
 
 static enum dv_status compare_window(struct comparison *c, uint64_t start, uint64_t end)
 {
     size_t length = end - start;
     memset(c->a, 0, length);
     memset(c->b, 0, length);
-    enum dv_status status = dv_image_chain_load(c->image, start, end, c->a, 1);
+    enum dv_status status = read_kept(c, start, end);
+    if (status == DV_OK)
+        status = dv_image_chain_load(c->image, start, end, c->a, 1);
     if (status == DV_OK)
         status = dv_image_chain_load(c->oracle, start, end, c->b, 1);
     for (size_t at = 0; at < length && status == DV_OK; at += DV_PAGE_BYTES) {
@@ -159,7 +194,7 @@ static enum dv_status judge(const struct dv_capture_job *job, const struct compa
 
 enum dv_status dv_oracle_compare(const struct dv_capture_job *job, uint64_t *pages)
 {
-    struct comparison c = {0};
+    struct comparison c = {.job = job};
     void *self = (void *)(uintptr_t)job;
     enum dv_status status =
         dv_image_chain_open(locate_image, self, job->epoch, job->rank, &c.image);

@@ -198,6 +198,8 @@ enum dv_status dv_region_populated(const struct dv_region *region, each_function
         return from < region->end ? each(arg, from, region->end) : DV_OK;
     if (region->flags & (DV_REGION_FILE | DV_REGION_SHARED)) {
         uint64_t end = dv_region_data_end(region);
+        if (region->kept)
+            return dv_pagemap_own(from, end, DV_PAGEMAP_AUTO, each, arg);
         return from < end ? each(arg, from, end) : DV_OK;
     }
     return dv_pagemap_populated(from, region->end, DV_PAGEMAP_AUTO, each, arg);

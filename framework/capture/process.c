@@ -153,6 +153,8 @@ static enum dv_status capture_signals(struct dv_blob *out)
     uint64_t blocked = 0, pending = 0;
     if (sigaltstack(NULL, &stack) != 0)
         return system_failed("read the signal stack");
+    if ((uint64_t)(uintptr_t)stack.ss_sp == DV_GUARD_STACK) /* not the application's */
+        stack = (stack_t){.ss_flags = SS_DISABLE};
     if (syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &blocked, sizeof blocked) != 0)
         return system_failed("read the signal mask");
     if (syscall(SYS_rt_sigpending, &pending, sizeof pending) != 0)

@@ -4,7 +4,9 @@
 #include "capture/memory_section.h"
 #include "capture/regions.h"
 #include "common/fail.h"
+#include "common/io.h"
 #include "gate/gate.h"
+#include "image/files.h"
 
 #include <dejavu/log.h>
 
@@ -21,10 +23,13 @@
 
 /* One restoration under way. */
 struct restore {
+    const char *job;
     struct dv_image_chain *chain;
     unsigned threads;
     struct dv_lazy *lazy;
     size_t run; /* first run of the chain that may still matter: records and runs both ascend */
+    const char *kept; /* the kept file that is open at kept_fd */
+    int kept_fd;      /* -1: none */
     struct dv_restored result;
 };
 
@@ -204,6 +209,56 @@ static enum dv_status restore_private(struct restore *r, const struct dv_memory_
     return status;
 }
 
+/* The kept file of a record; the mappings of one file follow each other. */
+static enum dv_status open_kept(struct restore *r, const char *name, int *fd)
+{
+    if (r->kept_fd >= 0 && strcmp(r->kept, name) == 0) {
+        *fd = r->kept_fd;
+        return DV_OK;
+    }
+    if (r->kept_fd >= 0)
+        close(r->kept_fd);
+    r->kept_fd = -1;
+    enum dv_status status = dv_files_open(r->job, name, &r->kept_fd);
+    r->kept = name;
+    *fd = r->kept_fd;
+    return status;
+}
+
+/* A file system that forbids to run what is on it (noexec): the bytes, in memory of our own. */
+static enum dv_status copy_kept(struct restore *r, const struct dv_memory_record *record, int fd)
+{
+    size_t got = 0;
+    enum dv_status status =
+        map_at(record, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (status == DV_OK && dv_pread_full(fd, address_of(record->start), record->end - record->start,
+                                         record->file_offset, &got) != DV_OK)
+        status = failed(record, "read the file of", errno);
+    r->result.copied_files = 1;
+    return status;
+}
+
+static enum dv_status restore_kept(struct restore *r, const struct dv_memory_record *record)
+{
+    int fd = -1, present = protection_of(record);
+    uint64_t stored = stored_bytes(r, record->start, record->end);
+    enum dv_status status = open_kept(r, record->kept, &fd);
+    if (status != DV_OK)
+        return status;
+    if (stored)
+        present |= PROT_READ | PROT_WRITE;
+    void *got = try_map(record, present, MAP_PRIVATE, fd, record->file_offset);
+    if (got == MAP_FAILED && errno == EPERM && (present & PROT_EXEC)) {
+        present = PROT_READ | PROT_WRITE;
+        status = copy_kept(r, record, fd);
+    } else if (got == MAP_FAILED) {
+        status = failed(record, "make", errno);
+    }
+    if (status == DV_OK)
+        status = load(r, record, stored);
+    return status == DV_OK ? protect(record, present) : status;
+}
+
 static enum dv_status restore_shared_anonymous(struct restore *r,
                                                const struct dv_memory_record *record)
 {
@@ -324,7 +379,7 @@ static enum dv_status restore_records(struct restore *r, const struct dv_memory_
         return records[0].flags & DV_REGION_WRITE ? restore_written_file(r, records)
                                                   : restore_read_only_file(r, records);
     default:
-        return restore_private(r, records, count);
+        return records[0].kept[0] ? restore_kept(r, records) : restore_private(r, records, count);
     }
 }
 
@@ -355,7 +410,7 @@ static enum dv_status plan_lazy(struct restore *r, const struct dv_memory_sectio
     enum dv_status status = DV_OK;
     for (size_t i = 0; i < section->count && status == DV_OK; i++) {
         const struct dv_memory_record *record = &section->records[i];
-        if (record->kind == DV_MAP_PRIVATE && !(record->flags & never))
+        if (record->kind == DV_MAP_PRIVATE && !(record->flags & never) && !record->kept[0])
             status = dv_lazy_plan(r->lazy, r->chain, record->start, record->end);
     }
     dv_lazy_choose(r->lazy);
@@ -377,11 +432,15 @@ static enum dv_status restore_all(struct restore *r, const struct dv_memory_sect
     return status == DV_OK ? dv_lazy_register(r->lazy) : status;
 }
 
-enum dv_status dv_restore_memory(struct dv_image_chain *chain, unsigned threads,
+enum dv_status dv_restore_memory(const char *job, struct dv_image_chain *chain, unsigned threads,
                                  struct dv_lazy *lazy, struct dv_restored *out)
 {
     struct dv_lazy none = {0};
-    struct restore r = {.chain = chain, .threads = threads, .lazy = lazy ? lazy : &none};
+    struct restore r = {.job = job,
+                        .chain = chain,
+                        .threads = threads,
+                        .lazy = lazy ? lazy : &none,
+                        .kept_fd = -1};
     struct dv_memory_section section = {0};
     const void *bytes;
     size_t length;
@@ -398,6 +457,8 @@ enum dv_status dv_restore_memory(struct dv_image_chain *chain, unsigned threads,
         r.result.loaded_bytes -= r.lazy->bytes;
         *out = r.result;
     }
+    if (r.kept_fd >= 0)
+        close(r.kept_fd);
     dv_memory_section_free(&section);
     return status;
 }

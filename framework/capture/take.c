@@ -2,6 +2,7 @@
 #include "capture/blob.h"
 #include "capture/capture_engine.h"
 #include "capture/descriptors.h"
+#include "capture/held.h"
 #include "capture/job.h"
 #include "capture/memory_section.h"
 #include "capture/page_set.h"
@@ -130,8 +131,12 @@ static enum dv_status list_regions(struct take *t)
     job->data_end = calloc(job->maps.count ? job->maps.count : 1, sizeof *job->data_end);
     if (!job->data_end)
         return dv_fail("capture", DV_ERR_NO_MEMORY, "no memory for a list of mappings");
-    for (size_t i = 0; i < job->maps.count; i++)
-        job->data_end[i] = dv_region_data_end(&job->maps.regions[i]);
+    for (size_t i = 0; i < job->maps.count; i++) {
+        struct dv_region *region = &job->maps.regions[i];
+        job->data_end[i] = dv_region_data_end(region);
+        if (job->maps.kinds[i] == DV_MAP_PRIVATE && (region->flags & DV_REGION_FILE))
+            region->kept = dv_held_find(region);
+    }
     job->list = (struct dv_region_list){job->maps.regions, job->maps.count};
     return DV_OK;
 }
@@ -187,6 +192,19 @@ static enum dv_status ask_strategy(struct take *t)
     return status;
 }
 
+/* A file that is not kept, any more perhaps: the parent may have relied on it, so that nothing can be inherited. */
+static enum dv_status add_files(struct dv_capture_job *job)
+{
+    enum dv_status status = DV_OK;
+    for (size_t i = 0; i < job->maps.count && status == DV_OK; i++) {
+        const struct dv_region *region = &job->maps.regions[i];
+        if (job->maps.kinds[i] == DV_MAP_PRIVATE && (region->flags & DV_REGION_FILE) &&
+            !region->kept)
+            status = dv_region_populated(region, add_populated, &job->pages);
+    }
+    return status;
+}
+
 static enum dv_status select_pages(struct take *t)
 {
     struct dv_capture_job *job = t->job;
@@ -195,6 +213,8 @@ static enum dv_status select_pages(struct take *t)
     if (status == DV_OK)
         status = ask_strategy(t);
     t->figures->scan_ns = dv_now_ns() - before;
+    if (status == DV_OK)
+        status = add_files(job);
     if (status != DV_OK)
         return status;
     dv_page_set_normalize(&job->pages);

@@ -93,7 +93,9 @@ static enum dv_status wp_open(struct dv_tracker **tracker)
 static int wp_can_track(struct dv_tracker *t, const struct dv_region *region)
 {
     (void)t;
-    return !(region->flags & DV_REGION_SHARED);
+    /* A page of a private mapping of a file that is the file's (never written, or given back by MADV_DONTNEED) changes with
+     * the file, and nothing in this process is written then. */
+    return !(region->flags & (DV_REGION_SHARED | DV_REGION_FILE));
 }
 
 static enum dv_status ignore(void *arg, uint64_t start, uint64_t end)

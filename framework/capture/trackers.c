@@ -3,9 +3,10 @@
 
 #include <stddef.h>
 
-extern const struct dv_tracker_ops dv_tracker_wp;
+extern const struct dv_tracker_ops dv_tracker_wp, dv_tracker_mprotect;
 
 const struct dv_tracker_ops *const dv_trackers[] = {
     &dv_tracker_wp,
+    &dv_tracker_mprotect,
     NULL,
 };

@@ -224,7 +224,7 @@ static enum dv_status check_region(const struct dv_region *region, uint64_t page
 {
     uint64_t entry = 0;
     size_t got = 0;
-    if ((region->flags & (DV_REGION_FILE | DV_REGION_SHARED)))
+    if ((region->flags & (DV_REGION_FILE | DV_REGION_SHARED | DV_REGION_LAZY)))
         return DV_OK;
     enum dv_status status =
         dv_pread_full(pagemap, &entry, sizeof entry, page / DV_PAGE_BYTES * sizeof entry, &got);

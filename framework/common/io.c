@@ -151,8 +151,12 @@ enum dv_status dv_sync_directory(const char *path)
     if (fd < 0)
         return path_failed("open directory", path);
     enum dv_status status = DV_OK;
+    int result;
+    do
+        result = fsync(fd);
+    while (result < 0 && errno == EINTR);
     /* EINVAL: a file system that cannot sync directories keeps their order by itself. */
-    if (fsync(fd) < 0 && errno != EINVAL)
+    if (result < 0 && errno != EINVAL)
         status = path_failed("sync directory", path);
     close(fd);
     return status;

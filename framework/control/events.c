@@ -144,9 +144,10 @@ void dv_events_decisions(struct dv_events *events, unsigned rank, const void *pa
         const char *end = memchr(text, '\n', left);
         size_t line = end ? (size_t)(end - text) : left;
         int shown = line < LINE_BYTES ? (int)line : LINE_BYTES;
+        const char *event = strncmp(text, "start=", 6) == 0 ? "region" : "decision";
         if (line > 0)
-            dv_events_log(events, "region", "epoch=%" PRIu64 " rank=%u %.*s", frame.epoch, rank,
-                          shown, text);
+            dv_events_log(events, event, "epoch=%" PRIu64 " rank=%u %.*s", frame.epoch, rank, shown,
+                          text);
         line += end != NULL;
         text += line;
         left -= line;

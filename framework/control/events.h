@@ -21,7 +21,7 @@ void dv_events_log(struct dv_events *events, const char *event, const char *form
 /* A line with all of a rank's figures. */
 void dv_events_figures(struct dv_events *events, const char *event, unsigned rank,
                        const struct dv_wire_figures *figures);
-/* A `region` line for each line of a DECISIONS frame's text (struct dv_wire_epoch + text, with or
+/* A line for each line of a DECISIONS frame's text: `region` if it begins with `start=`, else `decision` (struct dv_wire_epoch + text, with or
  * without a NUL). A frame that is too short says nothing and is left out. */
 void dv_events_decisions(struct dv_events *events, unsigned rank, const void *payload,
                          size_t length);

@@ -90,6 +90,9 @@ struct dv_lower {
     void *(*thunk)(uint32_t index, void *function);
     /* Communication that watches the stop flag: gate/lower_mpi.h. */
     const struct dv_lower_mpi *mpi;
+    /* Only while guard.on: the real MPI library is about to write `count` elements of a real datatype, from element
+     * `displacement` of the buffer on. */
+    void (*written)(void *buffer, int64_t displacement, int64_t count, int type);
 };
 
 /* What the upper half's MPI library offers; NULL until it is loaded. Called with the upper thread
@@ -156,14 +159,31 @@ struct dv_gate {
     int64_t
         sleep_deadline_ns; /* CLOCK_MONOTONIC; a restore moves it by the difference of the clocks */
     int64_t captured_ns;   /* CLOCK_MONOTONIC when this state was captured */
+    /* Tracking by page protection (rank/guard.h). The functions are the lower half's, async-signal-safe, and may be
+     * called under either thread pointer. */
+    struct {
+        volatile uint32_t on; /* memory may be protected now */
+        uint32_t
+            parked; /* the main thread is at a safe point inside the parking signal's handler, */
+        uint64_t parked_mask;           /* and goes back to code that runs with this signal mask */
+        int (*fault)(uint64_t address); /* a write faulted; 0: not because of the tracker */
+        void (*leave)(void);            /* open everything, and track nothing until the next stop */
+        void (*open)(uint64_t start,
+                     uint64_t end); /* about to be written by the kernel or from outside */
+    } guard;
 };
+
+/* Where the kernel puts signal frames while memory is protected: the end of the gate's pages. Never in use at a safe point. */
+#define DV_GUARD_STACK (DV_GATE_BASE + 0x4000)
+#define DV_GUARD_STACK_BYTES (DV_GATE_BYTES - 0x4000)
 
 #define DV_GATE_MAGIC 0x4547415655464a44ull
 #define DV_GATE ((struct dv_gate *)DV_GATE_BASE)
 
 _Static_assert(offsetof(struct dv_gate, context) == DV_GATE_CONTEXT_OFFSET,
                "assembly knows this offset");
-_Static_assert(sizeof(struct dv_gate) <= DV_GATE_BYTES, "the gate page is too small");
+_Static_assert(sizeof(struct dv_gate) <= DV_GUARD_STACK - DV_GATE_BASE,
+               "the gate page is too small");
 
 static inline uint64_t dv_fs_get(void)
 {
@@ -193,10 +213,22 @@ static inline void dv_fs_set(uint64_t fs)
                      : "rcx", "r11", "memory");
 }
 
+/* Before the gate is crossed: the lower half's system calls may write to the stack, which may be protected unless it is the
+ * main thread's own. */
+static inline void dv_gate_check_stack(void)
+{
+    if (__builtin_expect(DV_GATE->guard.on != 0, 0)) {
+        uint64_t sp = (uint64_t)__builtin_frame_address(0);
+        if (sp < DV_GATE->stack_start || sp >= DV_GATE->stack_end)
+            DV_GATE->guard.leave();
+    }
+}
+
 /* Switch to the lower half's thread pointer `lower_fs`; returns the upper one, to be given to
  * dv_gate_leave. The upper thread pointer is left where a signal handler or callback finds it. */
 static inline uint64_t dv_gate_enter(uint64_t lower_fs)
 {
+    dv_gate_check_stack();
     uint64_t upper_fs = dv_fs_get();
     *(uint64_t *)(lower_fs + (uint64_t)DV_GATE->upper_fs_offset) = upper_fs;
     dv_fs_set(lower_fs);

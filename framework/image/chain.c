@@ -118,13 +118,12 @@ static int take_pieces(struct dv_image_chain *c, size_t index, const struct stre
     return 0;
 }
 
-/* What is wanted of the parent: of the wanted pages, those that the image inherits. */
-static int narrow(struct stretches *wanted, const struct dv_image_reader *r)
+/* What is wanted of the parent: of the wanted pages, those that the image inherits. `list` has room for them. */
+static void narrow(const struct stretches *wanted, const struct dv_image_reader *r,
+                   struct stretches *narrowed)
 {
-    size_t most = wanted->count + r->footer.span_count, count = 0, w = 0;
-    struct dv_disk_span *list = malloc((most ? most : 1) * sizeof *list);
-    if (!list)
-        return -1;
+    size_t count = 0, w = 0;
+    struct dv_disk_span *list = narrowed->list;
     for (uint64_t i = 0; i < r->footer.span_count; i++) {
         uint64_t start = r->spans[i].address, end = start + r->spans[i].length;
         while (w < wanted->count && wanted->list[w].address + wanted->list[w].length <= start)
@@ -136,50 +135,60 @@ static int narrow(struct stretches *wanted, const struct dv_image_reader *r)
             list[count++] = (struct dv_disk_span){from, to - from};
         }
     }
-    free(wanted->list);
-    *wanted = (struct stretches){list, count};
-    return 0;
+    narrowed->count = count;
 }
 
+/* Two stretches cut each other into no more parts than there are of both: so much room does the last image's list need. */
 static int resolve(struct dv_image_chain *c)
 {
-    struct stretches wanted = {malloc(sizeof *wanted.list), 1};
-    if (!wanted.list)
-        return -1;
-    wanted.list[0] = (struct dv_disk_span){0, UINT64_MAX};
-    int result = 0;
+    size_t most = 1;
+    for (size_t i = 0; i < c->image_count; i++)
+        most += c->images[i].reader->footer.span_count;
+    struct stretches lists[2] = {{.list = malloc(most * sizeof *lists->list), .count = 1},
+                                 {.list = malloc(most * sizeof *lists->list)}};
+    int result = lists[0].list && lists[1].list ? 0 : -1;
+    if (!result)
+        lists[0].list[0] = (struct dv_disk_span){0, UINT64_MAX};
     for (size_t i = 0; i < c->image_count && !result; i++) {
-        result = take_pieces(c, i, &wanted);
-        if (!result)
-            result = narrow(&wanted, c->images[i].reader);
+        result = take_pieces(c, i, &lists[i % 2]);
+        narrow(&lists[i % 2], c->images[i].reader, &lists[(i + 1) % 2]);
     }
-    free(wanted.list);
+    free(lists[0].list);
+    free(lists[1].list);
     return result;
 }
 
-static void merge(const struct dv_chain_piece *from, size_t a, size_t b, size_t end,
-                  struct dv_chain_piece *to)
+/* Of sorted stretches [a, b) and [b, end) one. Which of two comes first is as good as random: no branch depends on it. */
+static void merge(const struct dv_chain_piece *pieces, const uint32_t *from, size_t a, size_t b,
+                  size_t end, uint32_t *to)
 {
-    size_t i = a, j = b;
-    for (size_t k = a; k < end; k++)
-        to[k] = j == end || (i < b && from[i].address < from[j].address) ? from[i++] : from[j++];
+    size_t i = a, j = b, k = a;
+    while (i < b && j < end) {
+        uint32_t x = from[i], y = from[j];
+        int first = pieces[x].address < pieces[y].address;
+        to[k++] = first ? x : y;
+        i += (size_t)first;
+        j += (size_t)!first;
+    }
+    memcpy(to + k, from + i, (b - i) * sizeof *to);
+    memcpy(to + k + (b - i), from + j, (end - j) * sizeof *to);
 }
 
 /* `bounds`: image_count + 1 places where the sorted stretches of `from` begin and end. Neighbours are merged until one is
  * left, going back and forth between `from` and `to`. Returns the one that has it. */
-static struct dv_chain_piece *merge_all(struct dv_chain_piece *from, struct dv_chain_piece *to,
-                                        size_t *bounds, size_t count)
+static uint32_t *merge_all(const struct dv_chain_piece *pieces, uint32_t *from, uint32_t *to,
+                           size_t *bounds, size_t count)
 {
     while (count > 1) {
         size_t left = 0;
         for (size_t i = 0; i < count; i += 2) {
-            size_t end = bounds[i + 2 <= count ? i + 2 : count];
-            merge(from, bounds[i], bounds[i + 1], end, to);
+            size_t middle = bounds[i + 1], end = bounds[i + 2 <= count ? i + 2 : count];
+            merge(pieces, from, bounds[i], middle, end, to);
             bounds[left++] = bounds[i];
         }
         bounds[left] = bounds[count];
         count = left;
-        struct dv_chain_piece *swap = from;
+        uint32_t *swap = from;
         from = to;
         to = swap;
     }
@@ -188,19 +197,16 @@ static struct dv_chain_piece *merge_all(struct dv_chain_piece *from, struct dv_c
 
 static int sort_pieces(struct dv_image_chain *c)
 {
-    size_t bytes = c->piece_count * sizeof *c->pieces, count = c->image_count;
-    if (count == 1 || bytes == 0) {
-        c->sorted = c->pieces;
-        return 0;
-    }
-    struct dv_chain_piece *a = malloc(bytes), *b = malloc(bytes);
+    size_t bytes = c->piece_count * sizeof *c->sorted, count = c->image_count;
+    uint32_t *a = malloc(bytes + 1), *b = malloc(bytes + 1);
     size_t *bounds = malloc((count + 1) * sizeof *bounds);
-    if (a && b && bounds) {
-        memcpy(a, c->pieces, bytes);
+    if (a && b && bounds && c->piece_count <= UINT32_MAX) {
+        for (size_t i = 0; i < c->piece_count; i++)
+            a[i] = (uint32_t)i;
         for (size_t i = 0; i < count; i++)
             bounds[i] = c->images[i].first;
         bounds[count] = c->piece_count;
-        c->sorted = merge_all(a, b, bounds, count);
+        c->sorted = merge_all(c->pieces, a, b, bounds, count);
     }
     free(bounds);
     if (c->sorted != a)
@@ -212,20 +218,22 @@ static int sort_pieces(struct dv_image_chain *c)
 
 static int join_ranges(struct dv_image_chain *c)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < c->piece_count; i++)
-        count +=
-            i == 0 || c->sorted[i].address != c->sorted[i - 1].address + c->sorted[i - 1].length;
-    c->ranges = calloc(count ? count : 1, sizeof *c->ranges);
-    if (!c->ranges)
-        return -1;
+    size_t capacity = 0;
     for (size_t i = 0; i < c->piece_count; i++) {
-        const struct dv_chain_piece *p = &c->sorted[i];
+        const struct dv_chain_piece *p = &c->pieces[c->sorted[i]];
         struct dv_disk_span *last = c->range_count ? &c->ranges[c->range_count - 1] : NULL;
-        if (last && last->address + last->length == p->address)
+        if (last && last->address + last->length == p->address) {
             last->length += p->length;
-        else
-            c->ranges[c->range_count++] = (struct dv_disk_span){p->address, p->length};
+            continue;
+        }
+        if (c->range_count == capacity) {
+            capacity = capacity ? 2 * capacity : 256;
+            struct dv_disk_span *ranges = realloc(c->ranges, capacity * sizeof *ranges);
+            if (!ranges)
+                return -1;
+            c->ranges = ranges;
+        }
+        c->ranges[c->range_count++] = (struct dv_disk_span){p->address, p->length};
     }
     return 0;
 }
@@ -276,6 +284,20 @@ int dv_image_chain_run(const struct dv_image_chain *c, size_t index, uint64_t *a
     return 1;
 }
 
+static size_t first_sorted_after(const struct dv_image_chain *c, uint64_t address)
+{
+    size_t low = 0, high = c->piece_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct dv_chain_piece *p = &c->pieces[c->sorted[middle]];
+        if (p->address + p->length <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 size_t dv_chain_first_after(const struct dv_chain_piece *pieces, size_t count, uint64_t address)
 {
     size_t low = 0, high = count;
@@ -318,12 +340,15 @@ enum dv_status dv_image_chain_pieces(struct dv_image_chain *c, uint64_t start, u
 {
     enum dv_status status = DV_OK;
     struct joined last = {.length = 0};
-    size_t i = dv_chain_first_after(c->sorted, c->piece_count, start);
+    size_t i = first_sorted_after(c, start);
     if (end < start || start % DV_DISK_PAGE || end % DV_DISK_PAGE)
         return dv_fail(MODULE, DV_ERR_INTERNAL, "%s: bad range of pieces",
                        c->images[0].reader->path);
-    for (; i < c->piece_count && c->sorted[i].address < end && !status; i++) {
-        struct joined j = clip(c, &c->sorted[i], start, end);
+    for (; i < c->piece_count && !status; i++) {
+        const struct dv_chain_piece *p = &c->pieces[c->sorted[i]];
+        if (p->address >= end)
+            break;
+        struct joined j = clip(c, p, start, end);
         if (last.length && j.fd == last.fd && j.address == last.address + last.length &&
             (j.fd < 0 || j.offset == last.offset + last.length)) {
             last.length += j.length;
@@ -353,8 +378,7 @@ void dv_image_chain_close(struct dv_image_chain *c)
     for (size_t i = 0; i < c->image_count; i++)
         dv_image_reader_close(c->images[i].reader);
     free(c->images);
-    if (c->sorted != c->pieces)
-        free(c->sorted);
+    free(c->sorted);
     free(c->pieces);
     free(c->ranges);
     free(c);

@@ -27,7 +27,7 @@ struct dv_image_chain {
     struct dv_chain_image *images;
     size_t image_count;
     struct dv_chain_piece *pieces; /* image by image */
-    struct dv_chain_piece *sorted; /* all of them by address; of a single image, `pieces` itself */
+    uint32_t *sorted;              /* their indices by address */
     size_t piece_count, piece_capacity;
     struct dv_disk_span *ranges; /* neighbouring pieces joined */
     size_t range_count;

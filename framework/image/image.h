@@ -128,7 +128,8 @@ void dv_image_writer_cancel(struct dv_image_writer *writer);
 enum dv_status dv_image_writer_finish(struct dv_image_writer *writer,
                                       struct dv_image_stats *stats) DV_CHECKED;
 /* fsync, rename to `<directory>/<name>`, fsync the directory; frees the writer in any case (in a forked child only what is
- * the child's: the memory, a copy, goes when it exits). */
+ * the child's: the memory, a copy, goes when it exits). If nothing but the directory's fsync fails, the image, which is
+ * whole, stays under its name: it may have taken the place of another. */
 enum dv_status dv_image_writer_commit(struct dv_image_writer *writer) DV_CHECKED;
 /* Give up at any point: the temporary file is removed, the writer freed. NULL is allowed. In the parent of a forked writer:
  * once the child has exited, whether it committed (which stands) or died (what it left behind is removed). */

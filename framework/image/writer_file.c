@@ -141,9 +141,12 @@ static int recycle(struct dv_image_writer *w, const char *old)
         reason = "not a file of yours";
     else if (st.st_nlink != 1)
         reason = "it has other names";
-    else if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
-        reason = "in use by another process";
-    else if (fchmod(fd, 0600) < 0 || rename(old, w->temporary) < 0)
+    else if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+        /* A rank that was restored lazily maps it for as long as it runs. */
+        dv_debug(MODULE, "%s is in use and not recycled", old);
+        close(fd);
+        return -1;
+    } else if (fchmod(fd, 0600) < 0 || rename(old, w->temporary) < 0)
         reason = dv_errno_text(errno);
     if (!reason)
         return fd;

@@ -45,6 +45,7 @@ static inline uint64_t dv_lower_fs_get(void)
 static inline uint64_t dv_gate_enter_here(uint64_t lower_fs)
 {
     uint64_t upper_fs;
+    dv_gate_check_stack();
     __asm__ volatile("mov %%fs:0, %0" : "=r"(upper_fs)::"memory");
     *(uint64_t *)(lower_fs + (uint64_t)DV_GATE->upper_fs_offset) = upper_fs;
     dv_fs_set(lower_fs);
@@ -76,6 +77,10 @@ static inline uint64_t dv_gate_enter_here(uint64_t lower_fs)
         DV_GATE->lower->service(__VA_ARGS__);                                                      \
         dv_gate_leave(dv_fs_);                                                                     \
     } while (0)
+
+/* See struct dv_lower.written; only while DV_GATE->guard.on. */
+#define DV_WRITTEN(buffer, displacement, count, type)                                              \
+    DV_LOWER_VOID(written, (void *)(buffer), (int64_t)(displacement), (int64_t)(count), (int)(type))
 
 /* Who uses which thunks (DV_LOWER(thunk, DV_THUNK_INDEX(user, i), function)); grequests: the communication side. A thunk
  * must be asked for again after a restore. */

@@ -191,6 +191,47 @@ class Wrapper:
                 self.wrapped.append(f"dv_request_keep_datatypes(*{a.name}, dv_{b.name}, dv_n_{b.name});")
                 self.failed.append(f"dv_{b.role}s_done(dv_{b.name}, dv_n_{b.name});")
 
+    def written(self):
+        """Buffers that the call lets the real library write, opened first while memory is protected (gate.h: written)."""
+        f, lines = self.f, []
+        for i, a in enumerate(f.arguments):
+            if a.role != "buf" or a.type != "void *" or f.kind == "tool":
+                continue
+            following = f.arguments[i + 1 :]
+            roles = [b.role for b in following]
+            if roles[:1] == ["datatype"]:
+                lines.append(f"DV_WRITTEN({a.name}, 0, 1, dv_{following[0].name});")
+            elif roles[:2] == ["count", "datatype"]:
+                lines.append(self.written_parts(a, following[0], None, following[1]))
+            elif roles[:3] == ["count", "displ", "datatype"]:
+                lines.append(self.written_parts(a, following[0], following[1], following[2]))
+            elif f.name.removesuffix("_c") in ("MPI_Win_create", "MPI_Win_attach"):
+                lines.append(f"DV_WRITTEN({a.name}, 0, size, MPI_BYTE);")
+        if not lines:
+            return []
+        return ["if (__builtin_expect(DV_GATE->guard.on != 0, 0)) {\n        " + "\n        ".join(lines) + "\n    }"]
+
+    def written_parts(self, a, count, displ, datatype):
+        """One part, one for each rank or neighbour, or as many as there are counts."""
+        ranks = "(int64_t)dv_comm_neighbours(comm, 0)" if "neighbor" in self.f.name.lower() else "dv_comm_peers(dv_c)"
+        if not count.array:
+            many = re.search(r"gather|alltoall", self.f.name.lower()) and self.f.first("comm")
+            times = f" * ({ranks})" if many else ""
+            return f"DV_WRITTEN({a.name}, 0, (int64_t){count.name}{times}, dv_{datatype.name});"
+        place, kind = "0", f"dv_{datatype.name}"
+        buffer = a.name
+        if displ is not None and datatype.length:
+            buffer, kind = f"(char *){a.name} + {displ.name}[dv_i]", f"dv_{datatype.name}[dv_i]"
+        elif displ is not None:
+            place = f"{displ.name}[dv_i]"
+        here = ""
+        if any(b.name == "root" for b in self.f.arguments):
+            here = "dv_c != NULL && root == (dv_c->remote_size > 0 ? MPI_ROOT : dv_c->rank) && "
+        return (
+            f"for (int64_t dv_i = 0; {here}{a.name} != MPI_IN_PLACE && {count.name} != NULL && dv_i < {ranks}; dv_i++)\n"
+            f"            DV_WRITTEN({buffer}, {place}, {count.name}[dv_i], {kind});"
+        )
+
     def error(self):
         for role in ("win", "file", "session"):
             if self.f.first(role):
@@ -206,6 +247,7 @@ class Wrapper:
         if f.kind in ("coll", "icoll"):
             blocking = int(f.kind == "coll")
             lines.append(f'if (dv_c != NULL)\n        dv_collective_begin(dv_c, "{f.name}", {blocking});')
+        lines += self.written()
         call = ", ".join([f.name] + self.passed)
         lines.append(f"{f.result} rc = DV_REAL({call});")
         lines += self.after

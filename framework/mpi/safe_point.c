@@ -1,7 +1,7 @@
 /* Safe points: where the main thread answers a request for a checkpoint. It comes here from the end
  * of an MPI call, from a blocking call that saw the stop flag, or from the parking signal's handler
  * in application code, which may have interrupted anything: so nothing here uses libc's allocator,
- * locks or streams.
+ * locks or streams, but for one thing that asks first where it came from.
  *
  *      quiesce (protocol) -> describe objects -> capture --+--> committed or aborted: back
  *                                                          '--> restored, in another process:
@@ -10,10 +10,17 @@
 #include "mpi/requests.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <unistd.h>
 
-const struct dv_upper dv_upper = {.safe_point = dv_safe_point, .in_mpi = &dv_in_mpi};
+#define WORTH_GIVING_BACK_BYTES (8u << 20)
+
+static void safe_point_in_handler(void);
+
+const struct dv_upper dv_upper = {.safe_point = safe_point_in_handler, .in_mpi = &dv_in_mpi};
+
+static bool in_handler; /* the parking signal interrupted the application, perhaps in its allocator */
 
 static void refuse(uint64_t epoch, const char *why)
 {
@@ -96,6 +103,22 @@ static void capture(uint64_t epoch)
     }
 }
 
+/* Memory that the application has freed and its allocator keeps would be written for nothing. Only where the allocator cannot
+ * have been interrupted, and if enough was freed since the last time. */
+static void give_back_freed_memory(void)
+{
+    static size_t given_back_bytes;
+    if (in_handler)
+        return;
+    struct mallinfo2 info = mallinfo2();
+    if (info.fordblks < given_back_bytes)
+        given_back_bytes = info.fordblks;
+    if (info.fordblks - given_back_bytes < WORTH_GIVING_BACK_BYTES)
+        return;
+    malloc_trim(0);
+    given_back_bytes = info.fordblks;
+}
+
 static void checkpoint(uint64_t epoch)
 {
     char why[400] = "";
@@ -109,6 +132,7 @@ static void checkpoint(uint64_t epoch)
             dv_explain("%s", why);
     }
     if (status == DV_OK) {
+        give_back_freed_memory();
         capture(epoch);
         return;
     }
@@ -141,4 +165,11 @@ void dv_safe_point(void)
     }
     dv_in_mpi--;
     errno = saved_errno;
+}
+
+static void safe_point_in_handler(void)
+{
+    in_handler = true;
+    dv_safe_point();
+    in_handler = false;
 }

@@ -691,7 +691,7 @@ enum dv_status dv_agent_start(void)
     pthread_condattr_destroy(&monotonic);
     if (agent.fd < 0)
         return DV_OK;
-    agent.baseline = dv_rank.options.restore_epoch;
+    agent.baseline = dv_rank.inherits ? dv_rank.options.restore_epoch : 0;
     int error = dv_writer_thread_start();
     if (error == 0)
         error = pthread_create(&thread, NULL, agent_thread, NULL);

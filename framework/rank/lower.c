@@ -2,6 +2,7 @@
 #if __has_include("gate/lower_mpi.h")
 #include "gate/lower_mpi.h"
 #endif
+#include "rank/guard.h"
 #include "rank/rank.h"
 
 #include <dejavu/log.h>
@@ -27,6 +28,7 @@ const struct dv_lower dv_lower = {
     .thread_pointer = dv_threads_pointer,
     .log = log_text,
     .thunk = dv_thunk,
+    .written = dv_mpi_guard_written,
 #if __has_include("gate/lower_mpi.h")
     .mpi = &dv_lower_mpi,
 #endif

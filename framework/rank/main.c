@@ -27,16 +27,10 @@ struct dv_rank dv_rank = {
 /* The real library reads its environment in constructors, so it is set by starting once more.
  * Signal handlers and memory hooks of UCX have no place in a process that is shared with an
  * application. */
-static const struct {
-    const char *name, *value;
-    int only_if_unset;
-} lower_environment[] = {
-    {"UCX_HANDLE_ERRORS", "none", 0},
-    {"UCX_ERROR_SIGNALS", "", 0},
-    {"UCX_MEM_EVENTS", "n", 0},
-    /* hwloc, within MPI_Init, need not read the configuration of every PCI device, which takes a third of the time to
-     * restart. MPICH uses it only for MPI_Comm_split_type with hints that name such devices. */
-    {"HWLOC_COMPONENTS", "-pci,-linuxio", 1},
+static const char *const lower_environment[][2] = {
+    {"UCX_HANDLE_ERRORS", "none"},
+    {"UCX_ERROR_SIGNALS", ""},
+    {"UCX_MEM_EVENTS", "n"},
 };
 #define ENVIRONMENT_MARK "DEJAVU_LOWER_ENVIRONMENT"
 #define ENVIRONMENT_SAVED "DEJAVU_LOWER_SAVED_"
@@ -48,12 +42,11 @@ static void prepare_environment(char **argv)
         return;
     setenv(ENVIRONMENT_MARK, "1", 1);
     for (size_t i = 0; i < sizeof lower_environment / sizeof *lower_environment; i++) {
-        const char *theirs = getenv(lower_environment[i].name);
-        snprintf(saved, sizeof saved, ENVIRONMENT_SAVED "%s", lower_environment[i].name);
+        const char *theirs = getenv(lower_environment[i][0]);
+        snprintf(saved, sizeof saved, ENVIRONMENT_SAVED "%s", lower_environment[i][0]);
         if (theirs != NULL)
             setenv(saved, theirs, 1);
-        setenv(lower_environment[i].name, lower_environment[i].value,
-               !lower_environment[i].only_if_unset);
+        setenv(lower_environment[i][0], lower_environment[i][1], 1);
     }
     execv("/proc/self/exe", argv);
 }
@@ -63,15 +56,23 @@ static void return_environment(void)
 {
     char saved[64];
     for (size_t i = 0; i < sizeof lower_environment / sizeof *lower_environment; i++) {
-        snprintf(saved, sizeof saved, ENVIRONMENT_SAVED "%s", lower_environment[i].name);
+        snprintf(saved, sizeof saved, ENVIRONMENT_SAVED "%s", lower_environment[i][0]);
         const char *theirs = getenv(saved);
         if (theirs != NULL)
-            setenv(lower_environment[i].name, theirs, 1);
+            setenv(lower_environment[i][0], theirs, 1);
         else
-            unsetenv(lower_environment[i].name);
+            unsetenv(lower_environment[i][0]);
         unsetenv(saved);
     }
     unsetenv(ENVIRONMENT_MARK);
+}
+
+/* hwloc, within MPI_Init, need not read the configuration of every PCI device, which takes a third of the time to restart.
+ * MPICH uses it only for MPI_Comm_split_type with hints that name such devices. The upper half has its own environment by
+ * the time this is called. */
+void dv_lower_environment(void)
+{
+    setenv("HWLOC_COMPONENTS", "-pci,-linuxio", 0);
 }
 
 enum { OPTION_DOCTOR = 256 };
@@ -197,6 +198,7 @@ static enum dv_status start_upper_half(void)
     status = dv_break_set(DV_BREAK_BASE);
     if (status == DV_OK)
         status = dv_loader_load(&loaded);
+    dv_lower_environment();
     if (status == DV_OK)
         status = dv_capture_arm(dv_rank.capture, 0);
     if (status == DV_OK)

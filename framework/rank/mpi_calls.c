@@ -2,9 +2,11 @@
  * stop flag. */
 #include "gate/gate.h"
 #include "gate/lower_mpi.h"
+#include "rank/guard.h"
 
 #include <limits.h>
 #include <stddef.h>
+#include <string.h>
 
 /* A rank that is told to run on must get somewhere before it looks at the flag again. */
 #define LOOKS_BEFORE_STOP 256u
@@ -84,15 +86,36 @@ static int lower_isend(const struct dv_side *s, MPI_Comm comm, enum dv_send_mode
     return rc == MPI_SUCCESS ? finish_if_over(request) : rc;
 }
 
-static inline int lower_irecv(const struct dv_side *s, MPI_Comm comm, MPI_Request *request)
+static inline int post_recv(const struct dv_side *s, MPI_Comm comm, MPI_Request *request)
 {
     if (__builtin_expect(!fits(s->count), 0))
         return PMPI_Irecv_c(s->buffer, s->count, s->type, s->peer, s->tag, comm, request);
     return PMPI_Irecv(s->buffer, (int)s->count, s->type, s->peer, s->tag, comm, request);
 }
 
+/* The kernel may write to the buffer until the receive is over. */
+static int guarded_recv(const struct dv_side *s, MPI_Comm comm, MPI_Message *message,
+                        MPI_Request *request)
+{
+    dv_mpi_guard_written(s->buffer, 0, s->count, s->type);
+    int rc = message == NULL ? post_recv(s, comm, request)
+                             : PMPI_Imrecv_c(s->buffer, s->count, s->type, message, request);
+    if (rc == MPI_SUCCESS)
+        dv_mpi_guard_posted(s, *request);
+    return rc;
+}
+
+static inline int lower_irecv(const struct dv_side *s, MPI_Comm comm, MPI_Request *request)
+{
+    if (__builtin_expect(dv_guard_watches, 0))
+        return guarded_recv(s, comm, NULL, request);
+    return post_recv(s, comm, request);
+}
+
 static int lower_imrecv(const struct dv_side *s, MPI_Message *message, MPI_Request *request)
 {
+    if (__builtin_expect(dv_guard_watches, 0))
+        return guarded_recv(s, MPI_COMM_NULL, message, request);
     if (__builtin_expect(!fits(s->count), 0))
         return PMPI_Imrecv_c(s->buffer, s->count, s->type, message, request);
     return PMPI_Imrecv(s->buffer, (int)s->count, s->type, message, request);
@@ -103,11 +126,14 @@ static int lower_imrecv(const struct dv_side *s, MPI_Message *message, MPI_Reque
 static inline int lower_wait(MPI_Request *request, enum dv_wait how, MPI_Status *status, int *done)
 {
     unsigned looks = 0;
+    MPI_Request waited = *request;
     int rc, flag = 0;
     do
         rc = PMPI_Test(request, &flag, status);
     while (rc == MPI_SUCCESS && !flag && goes_on(how, &looks));
     *done = flag || rc != MPI_SUCCESS;
+    if (__builtin_expect(dv_guard_watches, 0) && *done)
+        dv_mpi_guard_over(waited);
     return rc;
 }
 
@@ -161,8 +187,8 @@ static int lower_sendrecv(const struct dv_side *send, const struct dv_side *rece
     return rc != MPI_SUCCESS ? rc : send_rc;
 }
 
-static int lower_wait_some(int n, MPI_Request *requests, enum dv_wait how, int *done, int *indices,
-                           MPI_Status *statuses)
+static int wait_some(int n, MPI_Request *requests, enum dv_wait how, int *done, int *indices,
+                     MPI_Status *statuses)
 {
     unsigned looks = 0;
     int rc;
@@ -178,6 +204,20 @@ static int lower_wait_some(int n, MPI_Request *requests, enum dv_wait how, int *
         *done = 0;
     for (int i = 0; i < *done; i++)
         statuses[i].MPI_ERROR = MPI_SUCCESS;
+    return rc;
+}
+
+static int lower_wait_some(int n, MPI_Request *requests, enum dv_wait how, int *done, int *indices,
+                           MPI_Status *statuses)
+{
+    if (__builtin_expect(!dv_guard_watches, 1))
+        return wait_some(n, requests, how, done, indices, statuses);
+    MPI_Request waited[n > 0 ? n : 1];
+    memcpy(waited, requests, (size_t)(n > 0 ? n : 0) * sizeof *waited);
+    int rc = wait_some(n, requests, how, done, indices, statuses);
+    for (int i = 0; i < n; i++)
+        if (requests[i] != waited[i])
+            dv_mpi_guard_over(waited[i]);
     return rc;
 }
 
@@ -208,7 +248,10 @@ static int lower_deliver(const void *packed, MPI_Count bytes, const struct dv_si
         PMPI_Wait(&receiving, MPI_STATUS_IGNORE);
         return send_rc;
     }
+    MPI_Request waited = receiving;
     rc = PMPI_Wait(&receiving, status);
+    if (__builtin_expect(dv_guard_watches, 0))
+        dv_mpi_guard_over(waited);
     send_rc = PMPI_Wait(&sending, MPI_STATUS_IGNORE);
     return rc != MPI_SUCCESS ? rc : send_rc;
 }

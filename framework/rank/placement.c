@@ -22,6 +22,7 @@
  * seccomp_unotify(2). */
 #include "rank/placement.h"
 
+#include "rank/guard.h"
 #include "rank/rank.h"
 #include "rank/raw.h"
 
@@ -327,7 +328,7 @@ static void answer(const struct seccomp_notif *notif)
         ret = lower_call(&notif->data);
         value = ret;
         ret = ret < 0 && ret > -4096 ? ret : 0;
-    } else
+    } else if (!dv_guard_call(&notif->data, &ret))
         ret = upper_call(notif, &value);
     if (ret == LATER)
         return;
@@ -446,7 +447,10 @@ static long install_filter(void)
         ANSWER(SECCOMP_RET_ALLOW),
         ANSWER(SECCOMP_RET_USER_NOTIF),
     };
-    struct sock_fprog filter = {sizeof program / sizeof *program, program};
+    static struct sock_filter all[DV_GUARD_FILTER_MAX + sizeof program / sizeof *program];
+    size_t guard = dv_guard_wanted() ? dv_guard_filter(all) : 0;
+    memcpy(all + guard, program, sizeof program);
+    struct sock_fprog filter = {(unsigned short)(guard + sizeof program / sizeof *program), all};
     unsigned long flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_NEW_LISTENER |
                           SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
@@ -477,5 +481,6 @@ enum dv_status dv_placement_start(uint64_t start, uint64_t end)
     }
     place.listener = dv_lower_fd((int)fd);
     atomic_store(&place.ready, 1);
+    dv_guard_start();
     return DV_OK;
 }

@@ -3,6 +3,7 @@
  *      main.c            options; first start or restore
  *      split.c           the address-space split
  *      placement.c       where memory of both halves may be placed
+ *      guard.c, mpi_guard.c   what makes tracking by page protection safe (guard.h)
  *      loader.c          maps the application
  *      resident.c        maps the resident, fills the gate page
  *      elf.c             symbols of mapped ELF images
@@ -57,9 +58,14 @@ struct dv_rank {
     uint64_t image_bytes; /* of the image that was restored; 0: first start */
     /* Restore phases, reported once the upper half runs again. */
     uint64_t started_ns, split_ns, mpi_init_ns, read_ns, rebuild_ns;
+    int inherits; /* memory is as in the image that was restored, so that the next may inherit from it */
     uint64_t chain_length, loaded_bytes, lazy_bytes; /* images; bytes read; bytes mapped */
 };
 extern struct dv_rank dv_rank;
+
+/* ---- main.c -------------------------------------------------------------- */
+/* What the real library shall find in its environment in MPI_Init. */
+void dv_lower_environment(void);
 
 /* ---- split.c ------------------------------------------------------------- */
 /* Restart under a sane stack limit if the kernel would lay the process out below the split (ulimit
@@ -84,7 +90,9 @@ uint64_t dv_elf_symbol(uint64_t base, const char *name);
 enum dv_status dv_resident_map(void) DV_CHECKED;
 /* The lower half's part of the gate page: at start and after every restore. */
 void dv_gate_fill(void);
-extern uint64_t dv_resident_park_address, dv_resident_deliver_address, dv_resident_restorer_address;
+extern uint64_t dv_resident_park_address, dv_resident_deliver_address, dv_resident_restorer_address,
+    dv_resident_fault_address, dv_resident_park_guarded_address,
+    dv_resident_deliver_guarded_address;
 
 /* ---- signals.c ----------------------------------------------------------- */
 void dv_signals_start(void); /* first start: note what was inherited, install the parking signal */

@@ -1,6 +1,7 @@
 /* Maps the resident (an ELF image of ours, embedded) into the upper half and fills the gate page.
  */
 #include "mpi_fn.h"
+#include "rank/guard.h"
 #include "rank/rank.h"
 #include "rank/raw.h"
 
@@ -17,7 +18,9 @@
 extern const unsigned char dv_resident_image[], dv_resident_image_end[];
 extern void *const dv_mpi_real[DV_FN_COUNT];
 
-uint64_t dv_resident_park_address, dv_resident_deliver_address, dv_resident_restorer_address;
+uint64_t dv_resident_park_address, dv_resident_deliver_address, dv_resident_restorer_address,
+    dv_resident_fault_address, dv_resident_park_guarded_address,
+    dv_resident_deliver_guarded_address;
 
 /* Where dv_gate_enter leaves the upper thread pointer of each thread. */
 static __thread uint64_t upper_fs __attribute__((tls_model("initial-exec")));
@@ -75,4 +78,9 @@ void dv_gate_fill(void)
     dv_resident_park_address = dv_elf_symbol(DV_RESIDENT_BASE, "dv_resident_park");
     dv_resident_deliver_address = dv_elf_symbol(DV_RESIDENT_BASE, "dv_resident_deliver");
     dv_resident_restorer_address = dv_elf_symbol(DV_RESIDENT_BASE, "dv_resident_restorer");
+    dv_resident_fault_address = dv_elf_symbol(DV_RESIDENT_BASE, "dv_resident_fault");
+    dv_resident_park_guarded_address = dv_elf_symbol(DV_RESIDENT_BASE, "dv_resident_park_guarded");
+    dv_resident_deliver_guarded_address =
+        dv_elf_symbol(DV_RESIDENT_BASE, "dv_resident_deliver_guarded");
+    dv_guard_fill();
 }

@@ -5,6 +5,7 @@
 #include "capture/lazy.h"
 #include "common/fail.h"
 #include "common/io.h"
+#include "image/store.h"
 #include "rank/rank.h"
 #include "rank/raw.h"
 
@@ -43,14 +44,16 @@ static unsigned local_ranks(void)
     return local != NULL ? (unsigned)strtoul(local, NULL, 10) : (unsigned)dv_rank.size;
 }
 
+static unsigned processors(void)
+{
+    cpu_set_t allowed;
+    return sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? (unsigned)CPU_COUNT(&allowed) : 1;
+}
+
 /* One thread per processor for all ranks of this node together: more of them only get in each other's way. */
 static unsigned restore_threads(void)
 {
-    cpu_set_t allowed;
-    unsigned ranks = local_ranks();
-    unsigned processors =
-        sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? (unsigned)CPU_COUNT(&allowed) : 1;
-    unsigned threads = ranks > 0 ? processors / ranks : 1;
+    unsigned ranks = local_ranks(), threads = ranks > 0 ? processors() / ranks : 1;
     if (threads > MOST_THREADS)
         return MOST_THREADS;
     return threads > 0 ? threads : 1;
@@ -86,7 +89,8 @@ static void restore_thread(void)
     *(uint64_t *)(gate->main_lower_fs + (uint64_t)gate->upper_fs_offset) = gate->context.fs;
 }
 
-/* Memory comes back in a thread of its own while the main thread starts MPI: one works below the split, the other above. */
+/* Memory comes back in a thread of its own while the main thread starts MPI, if there are processors for both: one works
+ * below the split, the other above. MPI waits by spinning, so without a processor to spare it is done first. */
 struct memory_job {
     pthread_t thread;
     int started;
@@ -101,7 +105,8 @@ static void *memory_thread(void *arg)
 {
     struct memory_job *job = arg;
     uint64_t before = dv_now_ns();
-    job->status = dv_restore_memory(job->chain, restore_threads(), job->lazy, &job->restored);
+    job->status = dv_restore_memory(dv_rank.options.job, job->chain, restore_threads(), job->lazy,
+                                    &job->restored);
     dv_rank.read_ns = dv_now_ns() - before;
     if (job->status != DV_OK)
         snprintf(job->why, sizeof job->why, "%s", dv_why());
@@ -124,7 +129,7 @@ static enum dv_status memory_finish(struct memory_job *job)
 
 static enum dv_status restore_memory_and_mpi(struct memory_job *job, const struct dv_gate *gate)
 {
-    if (gate->phase == 1)
+    if (gate->phase == 1 && local_ranks() < processors())
         memory_start(job);
     enum dv_status mpi = init_mpi(gate);
     enum dv_status status = memory_finish(job);
@@ -132,6 +137,7 @@ static enum dv_status restore_memory_and_mpi(struct memory_job *job, const struc
         status = mpi;
     if (status == DV_OK)
         status = dv_break_set(job->restored.heap_end ? job->restored.heap_end : DV_BREAK_BASE);
+    dv_rank.inherits = !job->restored.copied_files;
     dv_rank.loaded_bytes = job->restored.loaded_bytes;
     dv_rank.lazy_bytes = job->restored.lazy_bytes;
     return status;
@@ -152,6 +158,7 @@ static void verified(enum dv_status status, const char *why)
 static enum dv_status restore(struct memory_job *job)
 {
     static struct dv_gate gate;
+    dv_lower_environment();
     struct dv_image_reader *image = dv_image_chain_head(job->chain);
     char why[256];
     enum dv_status status = dv_identity_check(dv_image_reader_identity(image), why, sizeof why);
@@ -193,15 +200,6 @@ static enum dv_status hand_over(struct memory_job *job)
     return DV_OK;
 }
 
-static enum dv_status locate(void *arg, uint64_t epoch, uint32_t rank, char *path,
-                             size_t path_bytes)
-{
-    (void)arg;
-    snprintf(path, path_bytes, "%s/epochs/%06llu/rank-%u.dvi", dv_rank.options.job,
-             (unsigned long long)epoch, rank);
-    return DV_OK;
-}
-
 /* Every rank of this node will want as much as this one. */
 static int memory_suffices(const struct dv_image_chain *chain)
 {
@@ -236,7 +234,8 @@ enum dv_status dv_restore_open(void)
     static struct dv_lazy lazy;
     uint64_t epoch = dv_rank.options.restore_epoch;
     enum dv_status status =
-        dv_image_chain_open(locate, NULL, epoch, (uint32_t)dv_rank.rank, &restore_job.chain);
+        dv_image_chain_open(dv_store_locate, (void *)(uintptr_t)dv_rank.options.job, epoch,
+                            (uint32_t)dv_rank.rank, &restore_job.chain);
     if (status != DV_OK) {
         dv_agent_restore_failed(epoch, status, dv_why());
         return status;

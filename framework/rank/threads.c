@@ -17,8 +17,10 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,28 +38,22 @@ static void remember(int tid)
     }
 }
 
-static void forget(int tid)
-{
-    for (size_t i = 0; i < THREADS_MAX; i++) {
-        int mine = tid;
-        if (atomic_compare_exchange_strong(&lower_tids[i], &mine, 0))
-            return;
-    }
-}
-
 struct start {
     void *(*routine)(void *);
     void *argument;
+    sem_t remembered;
 };
 
+/* From its first moment that others can see it to its last, the thread is on the list: whoever makes it waits until it is
+ * on it, and nobody but dv_threads_upper takes it off, when the kernel has it no more. */
 static void *lower_thread(void *argument)
 {
-    struct start start = *(struct start *)argument;
-    free(argument);
+    struct start *start = argument;
+    void *(*routine)(void *) = start->routine;
+    void *routine_argument = start->argument;
     remember(gettid());
-    void *value = start.routine(start.argument);
-    forget(gettid()); /* one that ends by pthread_exit stays on the list, which is harmless */
-    return value;
+    sem_post(&start->remembered);
+    return routine(routine_argument);
 }
 
 typedef int (*create_function)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
@@ -97,18 +93,33 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *thread,
                                                           const pthread_attr_t *attributes,
                                                           void *(*routine)(void *), void *argument)
 {
-    struct start *start = malloc(sizeof *start);
-    if (start == NULL)
-        return EAGAIN;
-    *start = (struct start){routine, argument};
-    int error = create_blocked(thread, attributes, lower_thread, start);
-    if (error != 0)
-        free(start);
+    struct start start = {.routine = routine, .argument = argument};
+    sem_init(&start.remembered, 0, 0);
+    int error = create_blocked(thread, attributes, lower_thread, &start);
+    while (error == 0 && sem_wait(&start.remembered) != 0)
+        ;
+    sem_destroy(&start.remembered);
     return error;
+}
+
+/* Threads that have ended leave the list. Of `listed`, what is not in /proc/self/task any more; one that was remembered
+ * after it was read is not among them. */
+static void forget_ended(const int listed[THREADS_MAX])
+{
+    for (size_t i = 0; i < THREADS_MAX; i++) {
+        char path[64];
+        int tid = listed[i];
+        snprintf(path, sizeof path, "/proc/self/task/%d", tid);
+        if (tid != 0 && access(path, F_OK) != 0)
+            atomic_compare_exchange_strong(&lower_tids[i], &tid, 0);
+    }
 }
 
 size_t dv_threads_upper(int *tids, size_t max)
 {
+    int listed[THREADS_MAX];
+    for (size_t i = 0; i < THREADS_MAX; i++)
+        listed[i] = atomic_load(&lower_tids[i]);
     DIR *tasks = opendir("/proc/self/task");
     size_t count = 0;
     if (tasks == NULL)
@@ -121,6 +132,7 @@ size_t dv_threads_upper(int *tids, size_t max)
             tids[count++] = tid;
     }
     closedir(tasks);
+    forget_ended(listed);
     return count;
 }
 

@@ -1,6 +1,7 @@
 /* The writer: a thread that writes what a capture has kept while the application runs, or waits for the child that does,
  * and tells the agent. The agent thread itself stays free to hear that an epoch is given up, or that the supervisor is
  * gone. The next epoch is asked for only when this one is committed or given up, so there is never more than one job. */
+#include "capture/held.h"
 #include "capture/lazy.h"
 #include "common/fail.h"
 #include "common/io.h"
@@ -10,6 +11,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <time.h>
+
+#define FIRST_LOOK_NS 50000000
 
 static struct {
     pthread_mutex_t lock;
@@ -32,9 +35,18 @@ static void finish(void)
     pthread_mutex_unlock(&writer.lock);
 }
 
+/* The application's libraries are mapped by now, mostly; what comes later is found after the first epoch. */
+static void get_ready(void)
+{
+    const struct timespec start = {0, FIRST_LOOK_NS};
+    nanosleep(&start, NULL);
+    dv_held_prepare(dv_rank.options.job);
+}
+
 static void *writer_thread(void *unused)
 {
     (void)unused;
+    get_ready();
     for (;;) {
         pthread_mutex_lock(&writer.lock);
         while (writer.epoch == 0)
@@ -54,6 +66,7 @@ static void *writer_thread(void *unused)
         /* Before the answer, which may bring the next epoch. */
         dv_agent_written(epoch, status, why, &figures);
         dv_capture_make_ready();
+        dv_held_prepare(dv_rank.options.job);
     }
     return NULL;
 }

@@ -13,6 +13,9 @@ for name in truncated-image image-without-footer empty-image flipped-header flip
     changed-program other-program other-rank-count moved-job full-disk file-size-limit; do
     test_case "damage-$name" 180 "$e2e/damage.py" $name
 done
+for name in calls again damaged-image damaged-image-at-the-end unknown-way; do
+    test_case "lazy-$name" 120 "$e2e/lazy.py" $name
+done
 for name in thread child socket timer; do
     test_case "refused-$name" 120 "$e2e/refused.py" $name
 done
@@ -29,11 +32,19 @@ hazard() {
         --interval 0.1:0.3 --commits 1 --limit 60 -- "$tests/hazard-$name" "$@"
 }
 for name in compute vector altstack masks append reading unnamed duplicates filemaps heap stack surroundings libraries clocks \
-    fixed identity pipes locks locals closing coroutines generated commands exceptions; do
+    fixed identity pipes locks locals closing coroutines generated commands exceptions advice; do
     hazard $name
 done
 hazard sleeping 32
 hazard ticker 240
+
+# Restored from mapped images, captured from them, and restored again.
+for capture in full incremental; do
+    for name in advice churn heap filemaps; do
+        test_case "lazy-$capture-$name" $((60 + 60 * hazard_runs)) env DEJAVU_RESTORE=lazy DEJAVU_CAPTURE=$capture "$e2e/kill.py" \
+            --ranks 0 --runs "$hazard_runs" --kills 2 --interval 0.1:0.3 --commits 1 --limit 60 -- "$tests/hazard-$name"
+    done
+done
 
 # Programs that are not ours.
 test_case program-python 180 "$e2e/kill.py" --ranks 0 --runs "$hazard_runs" --kills 2 --interval 0.1:0.3 -- /usr/bin/python3 \

@@ -117,7 +117,7 @@ static void print_decision_row(struct printing *p, size_t g, size_t t)
         if (!dv_sample_has_run(p->data, g, t, row->run) || !(m = find_mode(modes, row->mode)))
             continue;
         m->regions++;
-        m->changed += *row->was && strcmp(row->was, row->mode) != 0;
+        m->changed += *row->was && strcmp(row->was, "new") != 0 && strcmp(row->was, row->mode) != 0;
         m->pages += row->pages > 0 ? (double)row->pages : 0;
         m->dirty += row->dirty > 0 ? (double)row->dirty : 0;
     }

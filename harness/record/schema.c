@@ -114,6 +114,8 @@ static const struct dv_column epoch_columns[] = {
     INT(dv_epoch_row, inherited_bytes, "B", "as in the parent, not stored"),
     INT(dv_epoch_row, file_bytes, "B", "size of the image file"),
     INT(dv_epoch_row, parent_epoch, "index", "what the image builds upon; 0: complete by itself"),
+    INT(dv_epoch_row, oracle_pages, "pages",
+        "with --oracle: pages that were compared with a full image of the same instant"),
     INT(dv_epoch_row, drained_messages, "messages", "messages drained"),
     INT(dv_epoch_row, drained_bytes, "B", "their bytes"),
     END,

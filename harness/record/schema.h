@@ -43,7 +43,7 @@ struct dv_epoch_row {
     int64_t stop_ns, cut_ns, collectives_ns, drain_ns, select_ns, scan_ns, snapshot_ns, stall_ns;
     int64_t write_ns, sync_ns, quiesce_ns, capture_ns, commit_ns;
     int64_t populated_bytes, examined_bytes, zero_bytes, same_bytes, data_bytes, inherited_bytes;
-    int64_t file_bytes, parent_epoch, drained_messages, drained_bytes;
+    int64_t file_bytes, parent_epoch, oracle_pages, drained_messages, drained_bytes;
     int32_t committed, snapshot;
     double at_s;
 };

@@ -20,6 +20,7 @@ static const struct churn_operation *const tables[] = {
     own_operations, churn_map_operations, churn_write_operations, churn_heap_operations};
 #define TABLES (sizeof tables / sizeof *tables)
 
+/* "+": all that are run if nothing is asked for, and those named besides. */
 static unsigned weight_of(const struct churn_operation *operation)
 {
     if (!asked_for)
@@ -28,7 +29,7 @@ static unsigned weight_of(const struct churn_operation *operation)
     for (const char *at = asked_for; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
         if (strncmp(at, operation->name, length) == 0 && (at[length] == ',' || !at[length]))
             return operation->weight ? operation->weight : 4;
-    return 0;
+    return asked_for[0] == '+' ? operation->weight : 0;
 }
 
 static const struct churn_operation *choose(void)

@@ -56,7 +56,8 @@ struct churn {
 };
 extern struct churn churn;
 
-/* usage of all: PROGRAM [STEPS [SEED [MIB [OPERATION,OPERATION...]]]] (default: 2000 1 48 and all that are safe anywhere). */
+/* usage of all: PROGRAM [STEPS [SEED [MIB [OPERATION,OPERATION...]]]] (default: 2000 1 48 and all that are safe anywhere).
+ * "+,OPERATION": these besides. */
 void churn_begin(int argc, char **argv);
 /* Do one thing. Says `STEP n` now and then. Returns 0 after the last. */
 int churn_step(void);

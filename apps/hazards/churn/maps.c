@@ -297,15 +297,25 @@ static void run_remove(void)
 
 /* Advice that changes no contents; where the kernel does not know it, or cannot follow it, nothing happens. Given to whole
  * areas, for it splits mappings. */
-static void run_advise(void)
+static void advise(const int *advice, size_t count)
 {
-    static const int advice[] = {MADV_DONTFORK,   MADV_DOFORK,   MADV_WIPEONFORK,
-                                 MADV_KEEPONFORK, MADV_DONTDUMP, MADV_NOHUGEPAGE,
-                                 MADV_SEQUENTIAL, MADV_NORMAL,   MADV_WILLNEED};
     struct churn_area *area = churn_pick(~0u);
     if (area)
-        (void)madvise(area->at, area->pages * CHURN_PAGE,
-                      advice[churn_random(sizeof advice / sizeof *advice)]);
+        (void)madvise(area->at, area->pages * CHURN_PAGE, advice[churn_random(count)]);
+}
+
+static void run_advise(void)
+{
+    static const int advice[] = {MADV_DONTDUMP, MADV_NOHUGEPAGE, MADV_SEQUENTIAL, MADV_NORMAL,
+                                 MADV_WILLNEED};
+    advise(advice, sizeof advice / sizeof *advice);
+}
+
+/* Memory that a forked process does not have, or has as zeros. */
+static void run_forkless(void)
+{
+    static const int advice[] = {MADV_DONTFORK, MADV_WIPEONFORK, MADV_DOFORK, MADV_KEEPONFORK};
+    advise(advice, sizeof advice / sizeof *advice);
 }
 
 /* An area of huge pages; the first of them is written whole, the others here and there. */
@@ -373,25 +383,15 @@ static void run_barrier(void)
 }
 
 const struct churn_operation churn_map_operations[] = {
-    {"map", 14, run_map},
-    {"unmap", 4, run_unmap},
-    {"trim", 3, run_trim},
-    {"over", 4, run_over},
-    {"patch", 4, run_patch},
-    {"grow", 5, run_grow},
-    {"shrink", 3, run_shrink},
-    {"move", 4, run_move},
-    {"onto", 2, run_onto},
-    {"leave", 2, run_leave},
-    {"protect", 8, run_protect},
-    {"unprotect", 3, run_unprotect},
-    {"dontneed", 5, run_dontneed},
-    {"dontneedfile", 0, run_dontneedfile},
-    {"free", 4, run_free},
-    {"remove", 2, run_remove},
-    {"advise", 3, run_advise},
-    {"huge", 1, run_huge},
-    {"collapse", 1, run_collapse},
-    {"barrier", 3, run_barrier},
-    {NULL, 0, NULL},
+    {"map", 14, run_map},          {"unmap", 4, run_unmap},
+    {"trim", 3, run_trim},         {"over", 4, run_over},
+    {"patch", 4, run_patch},       {"grow", 5, run_grow},
+    {"shrink", 3, run_shrink},     {"move", 4, run_move},
+    {"onto", 2, run_onto},         {"leave", 2, run_leave},
+    {"protect", 8, run_protect},   {"unprotect", 3, run_unprotect},
+    {"dontneed", 5, run_dontneed}, {"dontneedfile", 0, run_dontneedfile},
+    {"free", 4, run_free},         {"remove", 2, run_remove},
+    {"forkless", 0, run_forkless}, {"advise", 3, run_advise},
+    {"huge", 1, run_huge},         {"collapse", 1, run_collapse},
+    {"barrier", 3, run_barrier},   {NULL, 0, NULL},
 };

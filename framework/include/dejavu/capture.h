@@ -48,6 +48,9 @@ struct dv_region {
         live_from; /* lowest address that holds information (== start unless DV_REGION_STACK) */
     uint64_t file_offset, device, inode;
     const char *path; /* "" if none */
+    /* Of a private mapping: the name under which its file is kept in the job directory; NULL: it is not. Pages of a kept
+     * file hold information of their own only once they are written. */
+    const char *kept;
 };
 
 struct dv_region_list {

@@ -9,6 +9,9 @@
  *   dv_resident_deliver     stands before every handler of the application: gives it the upper
  * thread pointer when the signal arrived while the thread was in the lower half
  *   dv_resident_restorer    sa_restorer of the parking signal
+ *   dv_resident_fault       handler of SIGSEGV while memory is protected (rank/guard.h)
+ *   dv_resident_park_guarded, dv_resident_deliver_guarded
+ *                           the two above while memory is protected: on the guard's signal stack
  *
  * Freestanding: no libc, no relocations, no data of its own; all state is in the gate page. Thread
  * context: any upper thread, asynchronously. */
@@ -21,15 +24,33 @@
 #include <ucontext.h>
 
 #define EXPORT __attribute__((visibility("default")))
+#define SIGSEGV_BIT (1ull << (SIGSEGV - 1))
+#define PAGE_FAULT_WRITE 2 /* of a page fault's error code */
+
+static long syscall4(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+    long ret;
+    register uint64_t fourth __asm__("r10") = d;
+    __asm__ volatile("syscall"
+                     : "=a"(ret)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth)
+                     : "rcx", "r11", "memory");
+    return ret;
+}
 
 static long syscall3(long number, uint64_t a, uint64_t b, uint64_t c)
 {
-    long ret;
-    __asm__ volatile("syscall"
-                     : "=a"(ret)
-                     : "a"(number), "D"(a), "S"(b), "d"(c)
-                     : "rcx", "r11", "memory");
-    return ret;
+    return syscall4(number, a, b, c, 0);
+}
+
+/* The real vdso may hand a result to the kernel to write, whom protected memory does not let: write to it first. */
+static void touch(void *result, unsigned long bytes)
+{
+    if (DV_GATE->guard.on && result != 0) {
+        volatile char *first = result, *last = first + bytes - 1;
+        *first = *first;
+        *last = *last;
+    }
 }
 
 /* ---- the vdso's functions ------------------------------------------------ */
@@ -44,11 +65,15 @@ EXPORT int __vdso_clock_getres(clockid_t clock, struct timespec *resolution);
 EXPORT void dv_resident_park(int sig, siginfo_t *info, void *context);
 EXPORT void dv_resident_deliver(int sig, siginfo_t *info, void *context);
 EXPORT void dv_resident_restorer(void);
+EXPORT void dv_resident_fault(int sig, siginfo_t *info, void *context);
+EXPORT void dv_resident_park_guarded(int sig, siginfo_t *info, void *context);
+EXPORT void dv_resident_deliver_guarded(int sig, siginfo_t *info, void *context);
 
 int __vdso_clock_gettime(clockid_t clock, struct timespec *time)
 {
     int (*real)(clockid_t, struct timespec *) =
         (int (*)(clockid_t, struct timespec *))DV_GATE->vdso_clock_gettime;
+    touch(time, sizeof *time);
     return real ? real(clock, time)
                 : (int)syscall3(SYS_clock_gettime, (uint64_t)clock, (uint64_t)time, 0);
 }
@@ -57,6 +82,8 @@ int __vdso_gettimeofday(struct timeval *time, void *zone)
 {
     int (*real)(struct timeval *, void *) =
         (int (*)(struct timeval *, void *))DV_GATE->vdso_gettimeofday;
+    touch(time, sizeof *time);
+    touch(zone, sizeof(struct timezone));
     return real ? real(time, zone)
                 : (int)syscall3(SYS_gettimeofday, (uint64_t)time, (uint64_t)zone, 0);
 }
@@ -64,6 +91,7 @@ int __vdso_gettimeofday(struct timeval *time, void *zone)
 time_t __vdso_time(time_t *time)
 {
     time_t (*real)(time_t *) = (time_t(*)(time_t *))DV_GATE->vdso_time;
+    touch(time, sizeof *time);
     return real ? real(time) : syscall3(SYS_time, (uint64_t)time, 0, 0);
 }
 
@@ -71,6 +99,8 @@ long __vdso_getcpu(unsigned *cpu, unsigned *node, void *cache)
 {
     long (*real)(unsigned *, unsigned *, void *) =
         (long (*)(unsigned *, unsigned *, void *))DV_GATE->vdso_getcpu;
+    touch(cpu, sizeof *cpu);
+    touch(node, sizeof *node);
     return real ? real(cpu, node, cache) : syscall3(SYS_getcpu, (uint64_t)cpu, (uint64_t)node, 0);
 }
 
@@ -78,6 +108,7 @@ int __vdso_clock_getres(clockid_t clock, struct timespec *resolution)
 {
     int (*real)(clockid_t, struct timespec *) =
         (int (*)(clockid_t, struct timespec *))DV_GATE->vdso_clock_getres;
+    touch(resolution, sizeof *resolution);
     return real ? real(clock, resolution)
                 : (int)syscall3(SYS_clock_getres, (uint64_t)clock, (uint64_t)resolution, 0);
 }
@@ -205,6 +236,19 @@ static void pass_on(int sig, siginfo_t *info, void *context)
         ((void (*)(int, siginfo_t *, void *))handler)(sig, info, context);
 }
 
+/* A safe point inside the parking signal's handler: what the tracker has to know of the code that it interrupted. */
+static void safe_point(const ucontext_t *context)
+{
+    struct dv_gate *g = DV_GATE;
+    g->guard.parked_mask = *(const uint64_t *)&context->uc_sigmask;
+    g->guard.parked = 1;
+    if (g->upper != NULL)
+        g->upper->safe_point();
+    else
+        safe_point_without_mpi();
+    g->guard.parked = 0;
+}
+
 /* Is there a frame of this process's vdso on the stack, under a handler of the application? A handler may have been left
  * by siglongjmp: then the stack comes up above that frame sooner or later. */
 static int over_vdso(const greg_t *reg)
@@ -232,12 +276,8 @@ void dv_resident_park(int sig, siginfo_t *info, void *context)
         return;
     /* Also when the request is gone by now: the system call has been interrupted all the same. */
     long number = interrupted_call(reg);
-    if (g->stop != 0 && !over_vdso(reg)) {
-        if (g->upper != NULL)
-            g->upper->safe_point();
-        else
-            safe_point_without_mpi();
-    }
+    if (g->stop != 0 && !over_vdso(reg))
+        safe_point(context);
     if (number >= 0)
         restart_call(reg, number);
 }
@@ -263,7 +303,119 @@ void dv_resident_deliver(int sig, siginfo_t *info, void *context)
         g->vdso_sp = outer;
     if (fs >= DV_SPLIT)
         dv_fs_set(fs);
+    /* The code we go back to runs with SIGSEGV blocked, where a write to protected memory would kill. */
+    if (g->guard.on && (*(const uint64_t *)&((ucontext_t *)context)->uc_sigmask & SIGSEGV_BIT))
+        g->guard.leave();
 }
+
+/* ---- while memory is protected ------------------------------------------- */
+
+/* The kernel cannot write a signal frame to protected memory, and the stack in use may be anywhere in it. So all handlers
+ * are entered on the guard's own signal stack, with all signals but SIGSEGV blocked, and the frame is moved from there to
+ * where the application expects it. That is done by ordinary code, whose writes may fault. */
+
+struct frame { /* as the kernel builds it; the floating-point state is elsewhere */
+    uint64_t restorer;
+    unsigned char context[304];
+    siginfo_t info;
+};
+#define FP_EXTENDED 0x1ul /* uc_flags: the state is larger than FXSAVE's, and says how large */
+#define FP_BYTES 512u
+#define RED_ZONE 128u
+
+static void copy(uint64_t to, uint64_t from, uint64_t bytes)
+{
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes)::"memory");
+}
+
+/* The signal stack that was in force when the frame was made is the application's own. */
+static int has_own_stack(const ucontext_t *context)
+{
+    return (uint64_t)context->uc_stack.ss_sp != DV_GUARD_STACK;
+}
+
+/* Would the kernel have left the frame where it is, had it been given the application's flags? */
+static int is_in_place(int sig, const ucontext_t *context, uint64_t sp)
+{
+    uint64_t start = (uint64_t)context->uc_stack.ss_sp;
+    if (sp > start && sp <= start + context->uc_stack.ss_size)
+        return 1; /* it was on that stack already */
+    return has_own_stack(context) && (DV_GATE->signals[sig].flags & SA_ONSTACK);
+}
+
+/* Returns where the frame is from now on. Called by dv_resident_*_guarded. */
+__attribute__((used)) static struct frame *move_frame(struct frame *frame, int sig);
+static struct frame *move_frame(struct frame *frame, int sig)
+{
+    const ucontext_t *context = (const ucontext_t *)frame->context;
+    uint64_t sp = (uint64_t)context->uc_mcontext.gregs[REG_RSP];
+    if (is_in_place(sig, context, sp))
+        return frame;
+    uint64_t state = (uint64_t)context->uc_mcontext.fpregs, bytes = FP_BYTES;
+    if (context->uc_flags & FP_EXTENDED)
+        bytes = *(const uint32_t *)(state + 468); /* struct _fpx_sw_bytes: extended_size */
+    uint64_t to = state == 0 ? sp - RED_ZONE : (sp - RED_ZONE - bytes) & ~63ul;
+    if (state != 0)
+        copy(to, state, bytes);
+    struct frame *moved = (struct frame *)(((to - sizeof *frame) & ~15ul) - 8);
+    copy((uint64_t)moved, (uint64_t)frame, sizeof *frame);
+    if (state != 0)
+        ((ucontext_t *)moved->context)->uc_mcontext.fpregs = (fpregset_t)to;
+    return moved;
+}
+
+/* The mask that the handler expects; until here all but SIGSEGV is blocked. */
+__attribute__((used)) static void deliver_moved(int sig, siginfo_t *info, void *context);
+static void deliver_moved(int sig, siginfo_t *info, void *context)
+{
+    const struct dv_gate *g = DV_GATE;
+    const struct dv_sigaction *action = &g->signals[sig];
+    uint64_t mask = *(const uint64_t *)&((ucontext_t *)context)->uc_sigmask | action->mask;
+    if (!(action->flags & SA_NODEFER))
+        mask |= 1ull << (sig - 1);
+    /* A small stack of its own is not to hold the frames of faults besides. */
+    int own_stack = has_own_stack(context) && (action->flags & SA_ONSTACK);
+    if (g->guard.on && ((mask & SIGSEGV_BIT) || own_stack))
+        g->guard.leave();
+    syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (uint64_t)&mask, 0, sizeof mask);
+    dv_resident_deliver(sig, info, context);
+}
+
+/* Not the tracker's: once more, as without DejaVu. The kernel gets the application's own disposition, and the instruction
+ * faults again, or the signal is sent again. */
+void dv_resident_fault(int sig, siginfo_t *info, void *context)
+{
+    const struct dv_gate *g = DV_GATE;
+    const greg_t *reg = ((ucontext_t *)context)->uc_mcontext.gregs;
+    if (g->guard.on && info->si_code == SEGV_ACCERR && (reg[REG_ERR] & PAGE_FAULT_WRITE) &&
+        g->guard.fault((uint64_t)info->si_addr))
+        return;
+    if (g->guard.on)
+        g->guard.leave();
+    if (info->si_code <= 0)
+        syscall4(SYS_rt_tgsigqueueinfo, (uint64_t)syscall3(SYS_getpid, 0, 0, 0),
+                 (uint64_t)syscall3(SYS_gettid, 0, 0, 0), (uint64_t)sig, (uint64_t)info);
+}
+
+/* A handler may use any register: the frame has them all. */
+#define GUARDED(name, then)                                                                        \
+    __asm__(".text\n"                                                                              \
+            ".globl " name "\n"                                                                    \
+            ".type " name ", @function\n" name ":\n"                                               \
+            "    mov %rdi, %r12\n"                                                                 \
+            "    mov %edi, %esi\n"                                                                 \
+            "    mov %rsp, %rdi\n"                                                                 \
+            "    sub $8, %rsp\n"                                                                   \
+            "    call move_frame\n"                                                                \
+            "    mov %rax, %rsp\n"                                                                 \
+            "    mov %r12, %rdi\n"                                                                 \
+            "    lea 8(%rax), %rdx\n"                                                              \
+            "    lea 312(%rax), %rsi\n"                                                            \
+            "    jmp " then "\n"                                                                   \
+            ".size " name ", . - " name "\n")
+GUARDED("dv_resident_park_guarded", "dv_resident_park");
+GUARDED("dv_resident_deliver_guarded", "deliver_moved");
+_Static_assert(__builtin_offsetof(struct frame, info) == 312, "assembly knows this offset");
 
 __asm__(".text\n"
         ".globl dv_resident_restorer\n"

@@ -3,6 +3,7 @@
  *     bench-record latency   FILE.h5 BINDIR PAIR:POSITION:BASE:OUTPUT ...
  *     bench-record bandwidth FILE.h5 BINDIR RUN:RANKS:EVENTS:OUTPUT ...
  *     bench-record stall     FILE.h5 BINDIR RUN:PLACE,PROGRAM,CAPTURE,RANKS:EVENTS:OUTPUT ...
+ *     bench-record restart   FILE.h5 BINDIR RUN:PROGRAM,HOW,RANKS,NANOSECONDS:EVENTS:- ...
  *
  * OUTPUT: what bench-pingpong, bench-memory or bench-dirty printed (lines of other programs are no
  * part of it and an error; `-`: another program was run). EVENTS: the job's events. The file is written to a temporary name and renamed. */
@@ -125,8 +126,8 @@ static bool write_version(hid_t file)
 /* Tables without rows are not of this benchmark. */
 static bool write_tables(const struct bench_tables *tables, const char *what, hid_t file)
 {
-    const struct dv_table *own[] = {&tables->batches, &tables->jobs, &tables->copies,
-                                    &tables->stall_jobs, &tables->rounds};
+    const struct dv_table *own[] = {&tables->batches,    &tables->jobs,   &tables->copies,
+                                    &tables->stall_jobs, &tables->rounds, &tables->restarts};
     bool done = write_version(file) && write_attribute(file, "generator", "bench-record") &&
                 write_attribute(file, "name", what);
     for (size_t i = 0; done && i < sizeof own / sizeof *own; i++)
@@ -182,6 +183,8 @@ static const struct part {
     {"bandwidth", "RUN:RANKS:EVENTS:OUTPUT", read_bandwidth, bench_summarize_bandwidth},
     {"stall", "RUN:PLACE,PROGRAM,CAPTURE,RANKS:EVENTS:OUTPUT", bench_read_stall,
      bench_summarize_stall},
+    {"restart", "RUN:PROGRAM,HOW,RANKS,NANOSECONDS:EVENTS:-", bench_read_restart,
+     bench_summarize_restart},
 };
 #define PARTS (sizeof parts / sizeof parts[0])
 
@@ -199,7 +202,8 @@ int main(int argc, char **argv)
                                   .copies = {.kind = &bench_copies},
                                   .jobs = {.kind = &bench_jobs},
                                   .stall_jobs = {.kind = &bench_stall_jobs},
-                                  .rounds = {.kind = &bench_rounds}};
+                                  .rounds = {.kind = &bench_rounds},
+                                  .restarts = {.kind = &bench_restarts}};
     const struct part *part = parts;
     while (argc > 4 && part < parts + PARTS && strcmp(part->name, argv[1]) != 0)
         part++;
@@ -215,8 +219,8 @@ int main(int argc, char **argv)
     }
     if (status == DV_OK)
         part->summarize(&tables);
-    struct dv_table *own[] = {&tables.batches, &tables.copies, &tables.jobs, &tables.stall_jobs,
-                              &tables.rounds};
+    struct dv_table *own[] = {&tables.batches,    &tables.copies, &tables.jobs,
+                              &tables.stall_jobs, &tables.rounds, &tables.restarts};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         dv_table_clear(own[i]);
     dv_tables_clear(&tables.harness);

@@ -1,4 +1,4 @@
-/* What the parts of bench-record share: the tables of results/latency.h5, bandwidth.h5 and stall.h5. */
+/* What the parts of bench-record share: the tables of results/latency.h5, bandwidth.h5, stall.h5 and restart.h5. */
 #ifndef DV_BENCH_RECORD_H
 #define DV_BENCH_RECORD_H
 
@@ -32,11 +32,17 @@ struct bench_round {
     int64_t run, rank, round, at_ns, iterations, pages, longest_ns, median_ns;
 };
 
+/* A restart of restart.h5, also in a table /jobs. */
+struct bench_restart {
+    int64_t run, ranks, computing_ns;
+    char program[16], how[16];
+};
+
 extern const struct dv_table_kind bench_batches, bench_copies, bench_jobs, bench_stall_jobs,
-    bench_rounds;
+    bench_rounds, bench_restarts;
 
 struct bench_tables {
-    struct dv_table batches, copies, jobs, stall_jobs, rounds;
+    struct dv_table batches, copies, jobs, stall_jobs, rounds, restarts;
     struct dv_tables harness; /* of these: epochs, decisions, restores, events, environment */
 };
 
@@ -47,8 +53,11 @@ enum dv_status bench_read_output(const char *path, struct dv_table *table) DV_CH
 
 enum dv_status bench_read_stall(char *item, struct bench_tables *tables) DV_CHECKED;
 
+enum dv_status bench_read_restart(char *item, struct bench_tables *tables) DV_CHECKED;
+
 void bench_summarize_latency(const struct bench_tables *tables);
 void bench_summarize_bandwidth(const struct bench_tables *tables);
 void bench_summarize_stall(const struct bench_tables *tables);
+void bench_summarize_restart(const struct bench_tables *tables);
 
 #endif

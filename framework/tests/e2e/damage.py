@@ -206,11 +206,11 @@ def moved_job():
     check(done.returncode == 0 and digest_of(done.stdout) == digest, "it does not restart from another place")
 
 
-def checkpoint_that_fails(environment_full, environment_free):
+def checkpoint_that_fails(environment_full, environment_free, options=()):
     """One epoch is committed, the next fails, the application runs on; the one after that is committed again."""
     program = (hazard("refused"), "nothing")
     digest = native(*program)
-    with Job("run", "--", *program, env={"HAZARD_WAIT": "1"}) as job:
+    with Job("run", *options, "--", *program, env={"HAZARD_WAIT": "1"}) as job:
         job.wait_word("HELD")
         check(dejavu("checkpoint", "job").returncode == 0, "the first checkpoint failed")
         environment_full(job)
@@ -230,6 +230,11 @@ def checkpoint_that_fails(environment_full, environment_free):
 
 
 def full_disk():
+    full_disk_of(())
+
+
+def full_disk_of(options):
+    """With these options of `dejavu run`."""
     if os.getuid() != 0:
         skip("only root can make a small file system")
     if "DEJAVU_TEST_MOUNTED" not in os.environ:
@@ -248,7 +253,7 @@ def full_disk():
             except OSError:
                 pass
 
-    text = checkpoint_that_fails(fill, lambda _: os.unlink("filler"))
+    text = checkpoint_that_fails(fill, lambda _: os.unlink("filler"), options)
     check("No space left" in text, "the cause is not named")
 
 
@@ -270,4 +275,4 @@ if __name__ == "__main__":
     main({name.replace("_", "-"): case for name, case in list(globals().items())
           if callable(case) and getattr(case, "__module__", "") == "__main__" and name not in
           ("image", "manifest", "interrupted_job", "flip", "cut", "restart_falls_back", "try_damage",
-           "try_damage_of_manifest", "checkpoint_that_fails")})
+           "try_damage_of_manifest", "checkpoint_that_fails", "full_disk_of")})

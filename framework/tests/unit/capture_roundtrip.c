@@ -315,7 +315,7 @@ static void restore_child(void)
     REQUIRE(fd >= 0 && read(fd, before, sizeof before) == sizeof before);
     close(fd);
     REQUIRE(dv_image_chain_open(locate, NULL, 7, 0, &image) == DV_OK);
-    REQUIRE(dv_restore_memory(image, 1, NULL, &restored) == DV_OK);
+    REQUIRE(dv_restore_memory(directory, image, 1, NULL, &restored) == DV_OK);
     REQUIRE(restored.loaded_bytes > 8 * MIB);
     list_maps(after, sizeof after);
     if (strcmp(before, after) != 0)

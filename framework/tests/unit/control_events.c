@@ -79,20 +79,21 @@ static void decisions_are_lines(void **state)
     char much[8000];
     struct dv_events *events = open_events(state);
     log_decisions(events, decided, sizeof decided - 1); /* no NUL, no newline at the end */
-    log_decisions(events, "start=0x7000\n", sizeof "start=0x7000\n");
+    log_decisions(events, "tracker=wp\n", sizeof "tracker=wp\n");
     log_decisions(events, "", 0);
     dv_events_decisions(events, 1, "short", 5);
     memset(much, 'x', sizeof much);
     log_decisions(events, much, sizeof much);
     dv_events_close(events);
     const char *text = read_events(state);
-    assert_int_equal(count_of(text, " region epoch=7 rank=1 "), 4);
+    assert_int_equal(count_of(text, " region epoch=7 rank=1 start="), 2);
+    assert_int_equal(count_of(text, " decision epoch=7 rank=1 "), 2);
     assert_int_equal(count_of(text, "\n"), 4);
     assert_non_null(strstr(
         text,
         "rank=1 start=0x1000 end=0x3000 pages=2 dirty=1 mode=tracked reason=few pages change\n"));
     assert_non_null(strstr(text, "rank=1 start=0x5000 end=0x6000 mode=hashed \n"));
-    assert_non_null(strstr(text, "rank=1 start=0x7000\n"));
+    assert_non_null(strstr(text, "rank=1 tracker=wp\n"));
 }
 
 static void types_have_names(void **state)

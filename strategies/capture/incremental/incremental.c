@@ -337,6 +337,9 @@ static enum dv_status select_zone(struct selection *selection, const struct dv_r
 {
     struct incremental *s = selection->c->state;
     struct zone_count seen = {.end = z->end};
+    /* Other memory, shared memory perhaps, may be there by now. */
+    if (z->mode == ZONE_TRACKED && !can_track(s, region))
+        z->mode = ZONE_NEW;
     if (selection->c->parent_epoch == 0 || z->mode == ZONE_NEW)
         return select_new(selection, region, z);
     enum dv_status status;

@@ -36,8 +36,8 @@ static enum dv_status init(struct dv_capture *c)
     return DV_OK;
 }
 
-/* Begin to track: after init, and again after every restore (what the kernel tracked is gone then;
- * everything counts as written until the next epoch). May be called twice in a row. */
+/* Begin to track: after init, and again after every restore (what the kernel tracked is gone then). After a restore memory
+ * is as in c->parent_epoch, the epoch that was restored; at the first start that is 0. May be called twice in a row. */
 static enum dv_status arm(struct dv_capture *c, const struct dv_region_list *regions)
 {
     (void)c;
@@ -58,8 +58,12 @@ static enum dv_status add_run(void *arg, uint64_t start, uint64_t end)
 }
 
 /* Name the pages of this epoch: c->regions lists what there is, core->populated finds the pages of
- * a region that hold information, core->add adds to the set. The upper half is stopped. A strategy
- * that leaves out unchanged pages may only count on epochs that were committed. */
+ * a region that hold information, core->add adds to the set. The upper half is stopped.
+ *
+ * This strategy is DV_CAPTURE_COMPLETE. One that is not may leave pages out: those of c->populated that it does not select
+ * are taken from c->parent_epoch, the newest committed epoch. It must select everything when that is 0. A page that was not
+ * in c->populated then counts as zero in that epoch. For "is this page new?" while it is written, fill in .changed; see
+ * strategies/capture/incremental. */
 static enum dv_status select_pages(struct dv_capture *c, uint64_t epoch, struct dv_page_set *out)
 {
     struct skeleton *state = c->state;

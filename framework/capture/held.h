@@ -1,0 +1,15 @@
+/* Which of the files that the upper half maps privately are kept in the job directory (image/files.h), so that their pages
+ * need not be in images. Files are kept in the background; a capture only asks. */
+#ifndef DV_CAPTURE_HELD_H
+#define DV_CAPTURE_HELD_H
+
+#include <dejavu/capture.h>
+
+/* Keep the files of all private mappings that there are now. Blocks; any thread but one at a time. A file that cannot be
+ * kept is none of this function's business to report more than once: its pages are in the images. */
+void dv_held_prepare(const char *job);
+/* The name under which the file of a private mapping is kept, if it is and has not changed since; else NULL. Valid to the
+ * end of the process. Any thread. */
+const char *dv_held_find(const struct dv_region *region);
+
+#endif

@@ -1,0 +1,127 @@
+#include "image/files.h"
+
+#include "common/fail.h"
+#include "common/io.h"
+#include "image/checksum.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MODULE "files"
+
+/* The file's bytes, mapped, under the name that they have. */
+struct contents {
+    const void *bytes;
+    size_t length;
+    char name[DV_FILE_NAME_BYTES];
+};
+
+static void let_go(struct contents *c)
+{
+    if (c->length)
+        munmap((void *)(uintptr_t)c->bytes, c->length);
+}
+
+static enum dv_status take_in(int fd, const char *path, struct contents *c)
+{
+    struct stat st;
+    uint64_t digest[2];
+    if (fstat(fd, &st) != 0)
+        return dv_fail(MODULE, DV_ERR_IO, "cannot examine %s: %s", path, strerrordesc_np(errno));
+    *c = (struct contents){.bytes = "", .length = (size_t)st.st_size};
+    if (c->length) {
+        void *bytes = mmap(NULL, c->length, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+        if (bytes == MAP_FAILED) {
+            c->length = 0;
+            return dv_fail(MODULE, DV_ERR_IO, "cannot read %s: %s", path, strerrordesc_np(errno));
+        }
+        c->bytes = bytes;
+    }
+    dv_checksum128(c->bytes, c->length, digest);
+    snprintf(c->name, sizeof c->name, "%016" PRIx64 "%016" PRIx64 "-%zu", digest[1], digest[0],
+             c->length);
+    return DV_OK;
+}
+
+static enum dv_status store(const char *job, const struct contents *c)
+{
+    char directory[PATH_MAX], path[PATH_MAX + DV_FILE_NAME_BYTES], name[DV_FILE_NAME_BYTES + 32];
+    struct stat st;
+    snprintf(directory, sizeof directory, "%s/files", job);
+    snprintf(path, sizeof path, "%s/%s", directory, c->name);
+    if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && (size_t)st.st_size == c->length)
+        return DV_OK;
+    enum dv_status status = dv_make_directory_private(directory);
+    if (status)
+        return status;
+    /* Ranks may do this at the same time: each under a temporary name of its own. */
+    snprintf(name, sizeof name, "%s.%d", c->name, (int)getpid());
+    status = dv_write_file_durably(directory, name, c->bytes, c->length, 0600);
+    if (status)
+        return status;
+    char from[PATH_MAX + sizeof name];
+    snprintf(from, sizeof from, "%s/%s", directory, name);
+    if (rename(from, path) != 0)
+        return dv_fail(MODULE, dv_status_from_errno(errno), "cannot rename %s to %s: %s", from,
+                       path, strerrordesc_np(errno));
+    return dv_sync_directory(directory);
+}
+
+enum dv_status dv_files_keep(const char *job, int fd, const char *path,
+                             char name[DV_FILE_NAME_BYTES])
+{
+    struct contents c;
+    enum dv_status status = take_in(fd, path, &c);
+    if (status)
+        return status;
+    status = store(job, &c);
+    if (status == DV_OK)
+        memcpy(name, c.name, sizeof c.name);
+    let_go(&c);
+    return status;
+}
+
+/* A name from an image must not lead out of the directory. */
+static int is_name(const char *name)
+{
+    size_t digits = strspn(name, "0123456789abcdef");
+    return digits == 32 && name[32] == '-' && name[33] &&
+           strspn(name + 33, "0123456789") == strlen(name + 33) &&
+           strlen(name) < DV_FILE_NAME_BYTES;
+}
+
+enum dv_status dv_files_open(const char *job, const char *name, int *fd)
+{
+    char path[PATH_MAX];
+    struct contents c;
+    if (!is_name(name))
+        return dv_fail(MODULE, DV_ERR_DAMAGED, "an image names a kept file that cannot be: %.80s",
+                       name);
+    snprintf(path, sizeof path, "%s/files/%s", job, name);
+    int file = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (file < 0) {
+        int error = errno;
+        return dv_fail(MODULE, error == ENOENT ? DV_ERR_DAMAGED : dv_status_from_errno(error),
+                       "cannot open %s, a copy of a file that the application maps: %s", path,
+                       strerrordesc_np(error));
+    }
+    enum dv_status status = take_in(file, path, &c);
+    if (status == DV_OK) {
+        if (strcmp(c.name, name) != 0)
+            status = dv_fail(MODULE, DV_ERR_DAMAGED, "%s is damaged: its contents are not those it "
+                                                     "is named after", path);
+        let_go(&c);
+    }
+    if (status == DV_OK)
+        *fd = file;
+    else
+        close(file);
+    return status;
+}
