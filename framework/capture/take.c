@@ -280,7 +280,7 @@ static enum dv_status new_writer(struct dv_capture_job *job,
         .identity = request->identity,
         .most_pages = pages_of(&job->pages) + pages_of(&job->inherit),
         .codec = request->codec,
-        .forked = 1, /* may be; the way is chosen later */
+        .forked = job->keep == DV_KEEP_FORK,
     };
     return dv_image_writer_new(&spec, writer);
 }
@@ -289,11 +289,12 @@ static enum dv_status new_writer(struct dv_capture_job *job,
 static enum dv_status keep(struct take *t)
 {
     struct dv_capture_job *job = t->job;
+    dv_snapshot_choose(job, t->request);
     enum dv_status status = new_writer(job, t->request, &job->writer);
     if (status == DV_OK)
         status = write_sections(job, t->request);
     if (status == DV_OK)
-        status = dv_snapshot_keep(job, t->request);
+        status = dv_snapshot_keep(job);
     if (status == DV_OK && job->oracle)
         status = dv_oracle_write(job, t->request);
     if (status != DV_OK || job->keep != DV_KEEP_STOP)
