@@ -46,6 +46,11 @@ for capture in full incremental; do
     done
 done
 
+# The store: lost nodes, chains compacted.
+for what in partner rs beyond compact; do
+    test_case "store-$what" 240 "$e2e/store.py" "$what"
+done
+
 # Programs that are not ours.
 test_case program-python 180 "$e2e/kill.py" --ranks 0 --runs "$hazard_runs" --kills 2 --interval 0.1:0.3 -- /usr/bin/python3 \
     "$e2e/programs/words.py"
