@@ -125,3 +125,40 @@ enum dv_status dv_files_open(const char *job, const char *name, int *fd)
         close(file);
     return status;
 }
+
+static enum dv_status check_one(const char *job, const char *name, int deep)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    int fd = -1;
+    if (deep) {
+        enum dv_status status = dv_files_open(job, name, &fd);
+        if (status == DV_OK)
+            close(fd);
+        return status;
+    }
+    snprintf(path, sizeof path, "%s/files/%s", job, name);
+    if (is_name(name) && lstat(path, &st) == 0 && S_ISREG(st.st_mode))
+        return DV_OK;
+    return dv_fail(MODULE, DV_ERR_DAMAGED, "%s, a copy of a file that the application maps, is lost",
+                   path);
+}
+
+enum dv_status dv_files_check(const char *job, const char *names, size_t length, int deep)
+{
+    enum dv_status status = DV_OK;
+    while (length > 0 && status == DV_OK) {
+        char name[DV_FILE_NAME_BYTES];
+        const char *end = memchr(names, '\n', length);
+        size_t line = end ? (size_t)(end - names) : length;
+        if (line >= sizeof name)
+            return dv_fail(MODULE, DV_ERR_DAMAGED, "an image names a kept file that cannot be");
+        memcpy(name, names, line);
+        name[line] = '\0';
+        status = check_one(job, name, deep);
+        line += end != NULL;
+        names += line;
+        length -= line;
+    }
+    return status;
+}

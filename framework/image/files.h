@@ -10,6 +10,8 @@
 
 #include <dejavu/status.h>
 
+#include <stddef.h>
+
 #define DV_FILE_NAME_BYTES 64
 
 /* Keep what is in the regular file open at `fd`, unless it is kept already; `path` is for messages. `*name`: under which
@@ -19,5 +21,9 @@ enum dv_status dv_files_keep(const char *job, int fd, const char *path,
 /* Open a kept file for reading and check that it is what its name says; the caller closes *fd. DV_ERR_DAMAGED, reported: it is
  * not, or is gone. */
 enum dv_status dv_files_open(const char *job, const char *name, int *fd) DV_CHECKED;
+
+/* Are all the kept files there that the names (DV_SECTION_FILES) ask for, and if `deep`, whole? DV_ERR_DAMAGED, reported. */
+enum dv_status dv_files_check(const char *job, const char *names, size_t length,
+                              int deep) DV_CHECKED;
 
 #endif
