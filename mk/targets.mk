@@ -43,7 +43,7 @@ fuzz: ## libFuzzer on the image reader, FUZZ_SECONDS (600) long, sanitizers on; 
 	$(Q)mk/deps.sh fuzz
 	$(Q)$(MAKE) --no-print-directory $(O)/fuzz/image-reader
 	$(Q)mkdir -p $(O)/fuzz/corpus
-	$(Q)$(O)/fuzz/image-reader -max_total_time=$(FUZZ_SECONDS) -max_len=98304 -timeout=20 -rss_limit_mb=2048 \
+	$(Q)$(O)/fuzz/image-reader -max_total_time=$(FUZZ_SECONDS) -max_len=98304 -timeout=120 -rss_limit_mb=2048 \
 	    -print_final_stats=1 -artifact_prefix=$(O)/fuzz/ $(O)/fuzz/corpus framework/tests/fuzz/corpus
 
 lint: ## clang-format, clang-tidy, cppcheck, the layering rules
