@@ -63,6 +63,17 @@ static void runs_and_commits(void **state)
     HAS(" exit status=0 restarts=0");
 }
 
+static void decisions_are_recorded(void **state)
+{
+    STATUS(0, "$T $D run -n 2 --job J --interval 30ms -- $P iterations=60 decides && "
+              "grep -cE ' region epoch=1 rank=[01] start=0x10000 .* reason=one page$' J/events; "
+              "grep -c ' decision epoch=1 rank=[01] snapshot=copy$' J/events; grep ' rank epoch=1 "
+              "rank=1 ' J/events");
+    HAS("2\n2\n");
+    HAS(" snapshot=");
+    HAS(" parent_epoch=0 ");
+}
+
 static void agrees_on_a_cut(void **state)
 {
     STATUS(0, "$T $D run -n 3 --job J --interval 30ms -- $P iterations=60 raise && "
@@ -520,6 +531,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, check_make_directory, check_remove_directory)
     const struct CMUnitTest list[] = {
         T(runs_and_commits),
+        T(decisions_are_recorded),
         T(agrees_on_a_cut),
         T(steps_parked_ranks),
         T(recovers_a_rank),
