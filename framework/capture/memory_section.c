@@ -1,18 +1,36 @@
 /* Section DV_SECTION_REGIONS; see memory_section.h. */
 #include "capture/memory_section.h"
 
+#include "capture/page_set.h"
 #include "common/fail.h"
 #include "gate/gate.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-void dv_memory_section_write(struct dv_blob *out, const struct dv_maps *maps,
-                             const uint64_t *data_end, uint64_t heap_start, uint64_t heap_end)
+static enum dv_status add_own(void *set, uint64_t start, uint64_t end)
 {
+    return dv_page_set_add(set, start, end);
+}
+
+static enum dv_status write_own(struct dv_blob *out, const struct dv_region *region)
+{
+    struct dv_page_set own = {0};
+    enum dv_status status = region->kept ? dv_region_populated(region, add_own, &own) : DV_OK;
+    dv_blob_put_bytes(out, own.ranges, own.count * sizeof *own.ranges);
+    dv_page_set_free(&own);
+    return status;
+}
+
+enum dv_status dv_memory_section_write(struct dv_blob *out, const struct dv_maps *maps,
+                                       const uint64_t *data_end, uint64_t heap_start,
+                                       uint64_t heap_end)
+{
+    enum dv_status status = DV_OK;
     dv_blob_put_u64(out, heap_start);
     dv_blob_put_u64(out, heap_end);
     dv_blob_put_u32(out, (uint32_t)maps->count);
-    for (size_t i = 0; i < maps->count; i++) {
+    for (size_t i = 0; i < maps->count && status == DV_OK; i++) {
         const struct dv_region *region = &maps->regions[i];
         dv_blob_put_u32(out, maps->kinds[i]);
         dv_blob_put_u32(out, region->flags & ~(uint32_t)DV_REGION_LAZY); /* of this process only */
@@ -22,12 +40,28 @@ void dv_memory_section_write(struct dv_blob *out, const struct dv_maps *maps,
         dv_blob_put_u64(out, region->file_offset);
         dv_blob_put_string(out, region->path);
         dv_blob_put_string(out, region->kept ? region->kept : "");
+        status = write_own(out, region);
     }
+    return status;
 }
 
 static int is_page_aligned(uint64_t address)
 {
     return address % DV_PAGE_BYTES == 0;
+}
+
+static int has_sane_own(const struct dv_memory_record *record)
+{
+    uint64_t from = record->start;
+    for (size_t i = 0; i < record->own_count; i++) {
+        struct dv_page_run run;
+        memcpy(&run, (const char *)record->own + i * sizeof run, sizeof run);
+        if (!is_page_aligned(run.start) || !is_page_aligned(run.end) || run.start < from ||
+            run.start >= run.end || run.end > record->end)
+            return 0;
+        from = run.end;
+    }
+    return 1;
 }
 
 static int is_sane(const struct dv_memory_record *record, uint64_t from)
@@ -64,7 +98,11 @@ enum dv_status dv_memory_section_read(const void *bytes, size_t length,
         record->file_offset = dv_blob_get_u64(&in);
         record->path = dv_blob_get_string(&in);
         record->kept = dv_blob_get_string(&in);
-        if (in.failed || !is_sane(record, from))
+        size_t own_bytes = 0;
+        record->own = dv_blob_get_bytes(&in, &own_bytes);
+        record->own_count = own_bytes / sizeof(struct dv_page_run);
+        if (in.failed || own_bytes % sizeof(struct dv_page_run) != 0 || !is_sane(record, from) ||
+            !has_sane_own(record))
             goto out_damaged;
         from = record->end;
     }

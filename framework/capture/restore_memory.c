@@ -210,8 +210,9 @@ static enum dv_status restore_private(struct restore *r, const struct dv_memory_
 }
 
 /* The kept file of a record; the mappings of one file follow each other. */
-static enum dv_status open_kept(struct restore *r, const char *name, int *fd)
+static enum dv_status open_kept(struct restore *r, const struct dv_memory_record *record, int *fd)
 {
+    const char *name = record->kept;
     if (r->kept_fd >= 0 && strcmp(r->kept, name) == 0) {
         *fd = r->kept_fd;
         return DV_OK;
@@ -219,7 +220,7 @@ static enum dv_status open_kept(struct restore *r, const char *name, int *fd)
     if (r->kept_fd >= 0)
         close(r->kept_fd);
     r->kept_fd = -1;
-    enum dv_status status = dv_files_open(r->job, name, &r->kept_fd);
+    enum dv_status status = dv_files_open(r->job, name, record->path, &r->kept_fd);
     r->kept = name;
     *fd = r->kept_fd;
     return status;
@@ -238,14 +239,24 @@ static enum dv_status copy_kept(struct restore *r, const struct dv_memory_record
     return status;
 }
 
+/* Pages that were not the file's any more and are in no image are zero. */
+static void zero_own(const struct restore *r, const struct dv_memory_record *record)
+{
+    for (size_t i = 0; i < record->own_count; i++) {
+        struct dv_page_run run;
+        memcpy(&run, (const char *)record->own + i * sizeof run, sizeof run);
+        zero_gaps(r, run.start, run.end);
+    }
+}
+
 static enum dv_status restore_kept(struct restore *r, const struct dv_memory_record *record)
 {
     int fd = -1, present = protection_of(record);
     uint64_t stored = stored_bytes(r, record->start, record->end);
-    enum dv_status status = open_kept(r, record->kept, &fd);
+    enum dv_status status = open_kept(r, record, &fd);
     if (status != DV_OK)
         return status;
-    if (stored)
+    if (stored || record->own_count)
         present |= PROT_READ | PROT_WRITE;
     void *got = try_map(record, present, MAP_PRIVATE, fd, record->file_offset);
     if (got == MAP_FAILED && errno == EPERM && (present & PROT_EXEC)) {
@@ -254,6 +265,8 @@ static enum dv_status restore_kept(struct restore *r, const struct dv_memory_rec
     } else if (got == MAP_FAILED) {
         status = failed(record, "make", errno);
     }
+    if (status == DV_OK)
+        zero_own(r, record);
     if (status == DV_OK)
         status = load(r, record, stored);
     return status == DV_OK ? protect(record, present) : status;
@@ -436,11 +449,8 @@ enum dv_status dv_restore_memory(const char *job, struct dv_image_chain *chain, 
                                  struct dv_lazy *lazy, struct dv_restored *out)
 {
     struct dv_lazy none = {0};
-    struct restore r = {.job = job,
-                        .chain = chain,
-                        .threads = threads,
-                        .lazy = lazy ? lazy : &none,
-                        .kept_fd = -1};
+    struct restore r = {
+        .job = job, .chain = chain, .threads = threads, .lazy = lazy ? lazy : &none, .kept_fd = -1};
     struct dv_memory_section section = {0};
     const void *bytes;
     size_t length;

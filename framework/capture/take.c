@@ -163,8 +163,8 @@ static enum dv_status list_inherited(struct dv_capture_job *job)
         struct dv_page_run left = job->populated.ranges[i];
         while (p < job->pages.count && job->pages.ranges[p].end <= left.start)
             p++;
-        for (size_t k = p; status == DV_OK && k < job->pages.count &&
-                           job->pages.ranges[k].start < left.end;
+        for (size_t k = p;
+             status == DV_OK && k < job->pages.count && job->pages.ranges[k].start < left.end;
              k++) {
             const struct dv_page_run *taken = &job->pages.ranges[k];
             if (taken->start > left.start)
@@ -246,6 +246,8 @@ static enum dv_status write_file_names(struct dv_capture_job *job)
         if (!kept || kept == last)
             continue;
         dv_blob_put_text(&blob, kept);
+        dv_blob_put_text(&blob, " ");
+        dv_blob_put_text(&blob, job->maps.regions[i].path);
         dv_blob_put_text(&blob, "\n");
         last = kept;
     }
@@ -276,8 +278,8 @@ static enum dv_status write_sections(struct dv_capture_job *job,
     status = write_file_names(job);
     if (status != DV_OK)
         return status;
-    dv_memory_section_write(&blob, &job->maps, job->data_end, heap_start, heap_end);
-    return write_section(job, DV_SECTION_REGIONS, &blob, DV_OK);
+    status = dv_memory_section_write(&blob, &job->maps, job->data_end, heap_start, heap_end);
+    return write_section(job, DV_SECTION_REGIONS, &blob, status);
 }
 
 static uint64_t pages_of(const struct dv_page_set *set)

@@ -101,7 +101,7 @@ static void write_sections(struct dv_image_writer *w)
     uint64_t data_end[] = {regions[0].end, regions[1].end, regions[2].end};
     struct dv_maps maps = {.regions = regions, .kinds = kinds, .count = 3};
     struct dv_blob blob = {0};
-    dv_memory_section_write(&blob, &maps, data_end, HEAP, HEAP + HEAP_BYTES);
+    REQUIRE(dv_memory_section_write(&blob, &maps, data_end, HEAP, HEAP + HEAP_BYTES) == DV_OK);
     REQUIRE(!blob.failed);
     REQUIRE(dv_image_write_section(w, DV_SECTION_REGIONS, blob.bytes, blob.length) == DV_OK);
     dv_blob_free(&blob);

@@ -274,7 +274,8 @@ static void test_memory_section(void **state)
               "100080000000-100080021000 rw-p 00000000 00:00 0                  [heap]\n");
     const uint64_t data_end[] = {0x451000, 0x100080021000};
     struct dv_blob blob = {0};
-    dv_memory_section_write(&blob, &maps, data_end, 0x100080000000, 0x100080020123);
+    assert_int_equal(
+        dv_memory_section_write(&blob, &maps, data_end, 0x100080000000, 0x100080020123), DV_OK);
     struct dv_memory_section section;
     assert_int_equal(dv_memory_section_read(blob.bytes, blob.length, &section), DV_OK);
     assert_int_equal(section.count, 2);
