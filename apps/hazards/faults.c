@@ -60,6 +60,29 @@ static void on_user(int signal)
     sent++;
 }
 
+/* Unblocks SIGSEGV and rests; on return it is blocked again without any call that says so. */
+static void on_pause(int signal)
+{
+    sigset_t set;
+    (void)signal;
+    sigemptyset(&set);
+    sigaddset(&set, SIGSEGV);
+    CHECK(sigprocmask(SIG_UNBLOCK, &set, NULL) == 0);
+    hazard_sleep_ms(3);
+    scatter(sent);
+}
+
+static void blocked_around_a_handler(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGSEGV);
+    CHECK(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+    CHECK(raise(SIGUSR2) == 0);
+    scatter(sent + 5);
+    CHECK(sigprocmask(SIG_UNBLOCK, &set, NULL) == 0);
+}
+
 /* The program's own tracker. */
 static void own_pages(void)
 {
@@ -150,6 +173,8 @@ static void install(int with_stack)
           (old.sa_flags & SA_ONSTACK) == (action.sa_flags & SA_ONSTACK));
     action = (struct sigaction){.sa_handler = on_user};
     CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+    action.sa_handler = on_pause;
+    CHECK(sigaction(SIGUSR2, &action, NULL) == 0);
     action.sa_handler = on_alarm;
     sigfillset(&action.sa_mask); /* SIGSEGV too */
     CHECK(sigaction(SIGALRM, &action, NULL) == 0);
@@ -169,6 +194,7 @@ int main(int argc, char **argv)
         own_pages();
         wild_accesses();
         sent_and_blocked();
+        blocked_around_a_handler();
         coroutine();
         ualarm(500, 0);
         hazard_mix(faults);

@@ -39,6 +39,11 @@ void dv_blob_put_string(struct dv_blob *blob, const char *text)
     append(blob, text, length);
 }
 
+void dv_blob_put_text(struct dv_blob *blob, const char *text)
+{
+    append(blob, text, strlen(text));
+}
+
 void dv_blob_put_bytes(struct dv_blob *blob, const void *bytes, size_t length)
 {
     dv_blob_put_u64(blob, length);

@@ -20,6 +20,7 @@ struct dv_blob {
 void dv_blob_put_u32(struct dv_blob *blob, uint32_t value);
 void dv_blob_put_u64(struct dv_blob *blob, uint64_t value);
 void dv_blob_put_string(struct dv_blob *blob, const char *text);
+void dv_blob_put_text(struct dv_blob *blob, const char *text); /* bare: no length, no end */
 void dv_blob_put_bytes(struct dv_blob *blob, const void *bytes, size_t length);
 void dv_blob_free(struct dv_blob *blob);
 

@@ -42,9 +42,11 @@ struct dv_capture_job {
 /* ---- snapshot.c ---------------------------------------------------------- */
 /* Must the pages of this region be copied before the application goes on, whatever the way? */
 int dv_snapshot_must_copy(const struct dv_region *region);
-/* Choose a way for `request` and keep the pages. DV_KEEP_STOP: only chosen. The writer is complete but for pages. */
-enum dv_status dv_snapshot_keep(struct dv_capture_job *job,
-                                const struct dv_capture_request *request) DV_CHECKED;
+/* Choose a way, into job->keep. */
+void dv_snapshot_choose(struct dv_capture_job *job, const struct dv_capture_request *request);
+/* Keep the pages, unless the way is DV_KEEP_STOP. The writer is complete but for pages. Where the chosen way cannot be gone,
+ * job->keep becomes DV_KEEP_STOP. */
+enum dv_status dv_snapshot_keep(struct dv_capture_job *job) DV_CHECKED;
 /* Measure what copying and forking cost here; once, while the process is small. */
 void dv_snapshot_measure(void);
 

@@ -137,7 +137,7 @@ static enum dv_status read_kept(const struct comparison *c, uint64_t start, uint
         size_t got = 0;
         if (!region->kept || from >= to)
             continue;
-        status = dv_files_open(job->job_directory, region->kept, &fd);
+        status = dv_files_open(job->job_directory, region->kept, region->path, &fd);
         if (status == DV_OK)
             status = dv_pread_full(fd, c->a + (from - start), to - from,
                                    region->file_offset + (from - region->start), &got);

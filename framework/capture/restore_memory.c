@@ -210,8 +210,9 @@ static enum dv_status restore_private(struct restore *r, const struct dv_memory_
 }
 
 /* The kept file of a record; the mappings of one file follow each other. */
-static enum dv_status open_kept(struct restore *r, const char *name, int *fd)
+static enum dv_status open_kept(struct restore *r, const struct dv_memory_record *record, int *fd)
 {
+    const char *name = record->kept;
     if (r->kept_fd >= 0 && strcmp(r->kept, name) == 0) {
         *fd = r->kept_fd;
         return DV_OK;
@@ -219,7 +220,7 @@ static enum dv_status open_kept(struct restore *r, const char *name, int *fd)
     if (r->kept_fd >= 0)
         close(r->kept_fd);
     r->kept_fd = -1;
-    enum dv_status status = dv_files_open(r->job, name, &r->kept_fd);
+    enum dv_status status = dv_files_open(r->job, name, record->path, &r->kept_fd);
     r->kept = name;
     *fd = r->kept_fd;
     return status;
@@ -252,7 +253,7 @@ static enum dv_status restore_kept(struct restore *r, const struct dv_memory_rec
 {
     int fd = -1, present = protection_of(record);
     uint64_t stored = stored_bytes(r, record->start, record->end);
-    enum dv_status status = open_kept(r, record->kept, &fd);
+    enum dv_status status = open_kept(r, record, &fd);
     if (status != DV_OK)
         return status;
     if (stored || record->own_count)

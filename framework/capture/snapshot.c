@@ -359,21 +359,27 @@ static enum dv_status fall_back(struct dv_capture_job *job, enum dv_keep keep)
     return DV_OK;
 }
 
-enum dv_status dv_snapshot_keep(struct dv_capture_job *job,
-                                const struct dv_capture_request *request)
+void dv_snapshot_choose(struct dv_capture_job *job, const struct dv_capture_request *request)
 {
-    uint64_t bytes = set_bytes(&job->pages),
-             resident_pages = set_bytes(&job->populated) / DV_PAGE_BYTES;
-    enum dv_status status = DV_OK;
-    job->keep = request->keep == DV_KEEP_AUTO ? choose(job, request, bytes, resident_pages)
-                                              : request->keep;
+    uint64_t bytes = set_bytes(&job->pages);
     pthread_mutex_lock(&shadow.lock);
+    job->keep = request->keep == DV_KEEP_AUTO
+                    ? choose(job, request, bytes, set_bytes(&job->populated) / DV_PAGE_BYTES)
+                    : request->keep;
     shadow.wanted = wanted_next(job, request, bytes);
-    if (job->keep == DV_KEEP_COPY)
-        status = keep_by_copy(job, bytes);
     pthread_mutex_unlock(&shadow.lock);
-    if (job->keep == DV_KEEP_FORK)
-        status = keep_by_fork(job, resident_pages);
+}
+
+enum dv_status dv_snapshot_keep(struct dv_capture_job *job)
+{
+    enum dv_status status = DV_OK;
+    if (job->keep == DV_KEEP_COPY) {
+        pthread_mutex_lock(&shadow.lock);
+        status = keep_by_copy(job, set_bytes(&job->pages));
+        pthread_mutex_unlock(&shadow.lock);
+    } else if (job->keep == DV_KEEP_FORK) {
+        status = keep_by_fork(job, set_bytes(&job->populated) / DV_PAGE_BYTES);
+    }
     if ((job->keep == DV_KEEP_COPY && status == DV_ERR_NO_MEMORY) ||
         (job->keep == DV_KEEP_FORK && status == DV_ERR_SYSTEM))
         status = fall_back(job, DV_KEEP_STOP);

@@ -236,6 +236,24 @@ static enum dv_status write_section(struct dv_capture_job *job, enum dv_image_se
     return status;
 }
 
+/* Each once: the mappings of one file follow each other. */
+static enum dv_status write_file_names(struct dv_capture_job *job)
+{
+    struct dv_blob blob = {0};
+    const char *last = NULL;
+    for (size_t i = 0; i < job->maps.count; i++) {
+        const char *kept = job->maps.regions[i].kept;
+        if (!kept || kept == last)
+            continue;
+        dv_blob_put_text(&blob, kept);
+        dv_blob_put_text(&blob, " ");
+        dv_blob_put_text(&blob, job->maps.regions[i].path);
+        dv_blob_put_text(&blob, "\n");
+        last = kept;
+    }
+    return write_section(job, DV_SECTION_FILES, &blob, DV_OK);
+}
+
 static enum dv_status write_sections(struct dv_capture_job *job,
                                      const struct dv_capture_request *request)
 {
@@ -257,6 +275,9 @@ static enum dv_status write_sections(struct dv_capture_job *job,
         if (i + 1 == job->maps.count || !(job->maps.regions[i + 1].flags & DV_REGION_HEAP))
             heap_end = job->maps.regions[i].end;
     }
+    status = write_file_names(job);
+    if (status != DV_OK)
+        return status;
     status = dv_memory_section_write(&blob, &job->maps, job->data_end, heap_start, heap_end);
     return write_section(job, DV_SECTION_REGIONS, &blob, status);
 }
@@ -280,7 +301,7 @@ static enum dv_status new_writer(struct dv_capture_job *job,
         .identity = request->identity,
         .most_pages = pages_of(&job->pages) + pages_of(&job->inherit),
         .codec = request->codec,
-        .forked = 1, /* may be; the way is chosen later */
+        .forked = job->keep == DV_KEEP_FORK,
     };
     return dv_image_writer_new(&spec, writer);
 }
@@ -289,11 +310,12 @@ static enum dv_status new_writer(struct dv_capture_job *job,
 static enum dv_status keep(struct take *t)
 {
     struct dv_capture_job *job = t->job;
+    dv_snapshot_choose(job, t->request);
     enum dv_status status = new_writer(job, t->request, &job->writer);
     if (status == DV_OK)
         status = write_sections(job, t->request);
     if (status == DV_OK)
-        status = dv_snapshot_keep(job, t->request);
+        status = dv_snapshot_keep(job);
     if (status == DV_OK && job->oracle)
         status = dv_oracle_write(job, t->request);
     if (status != DV_OK || job->keep != DV_KEEP_STOP)

@@ -63,9 +63,12 @@ void dv_sup_start(struct dv_sup *s)
         .port = s->port,
         .incarnation = s->incarnation,
         .restore_epoch = s->restore_epoch,
+        /* What made the ranks fail may have been damage in memory that was not yet checked. */
+        .eager = s->restore_epoch != 0 && s->restore_epoch == s->tried_epoch,
         .env = s->env,
         .signal_mask = &s->old_mask,
     };
+    s->tried_epoch = s->restore_epoch;
     enum dv_status status = dv_launch_start(&launch, &s->child);
     if (status) {
         dv_sup_finish(s, (int)dv_status_exit(status), dv_why());

@@ -140,7 +140,7 @@ static void add_rank(struct arguments *a, const struct dv_launch *what)
     add(a, "--restore");
     add(a, "%" PRIu64, what->restore_epoch);
     add(a, "--restore-how");
-    add(a, "%s", job->restore ? job->restore : "auto");
+    add(a, "%s", what->eager ? "eager" : job->restore ? job->restore : "auto");
     add(a, "--engine");
     add(a, "%s", job->engine ? job->engine : "");
     add(a, "--capture");

@@ -33,6 +33,7 @@ struct dv_launch {
     unsigned port;
     uint32_t incarnation;
     uint64_t restore_epoch;      /* 0: from the beginning */
+    bool eager;                  /* read and check all of it first, whatever the job says */
     char *const *env;            /* the ranks' environment, ended by NULL */
     const sigset_t *signal_mask; /* what the child shall have blocked */
 };

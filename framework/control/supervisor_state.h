@@ -73,6 +73,7 @@ struct dv_sup {
     struct dv_epoch epoch;
     bool epoch_ready;
     uint64_t next_epoch, committed_epoch, restore_epoch; /* 0: none */
+    uint64_t tried_epoch;                                /* that the ranks were last started from */
     /* The newest epoch that the ranks that run have in common with the store: captured from them, or what they were
      * restored from. 0: none, or it is damaged. */
     uint64_t parent_epoch;

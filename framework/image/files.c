@@ -4,6 +4,8 @@
 #include "common/io.h"
 #include "image/checksum.h"
 
+#include <dejavu/log.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -97,31 +99,78 @@ static int is_name(const char *name)
            strlen(name) < DV_FILE_NAME_BYTES;
 }
 
-enum dv_status dv_files_open(const char *job, const char *name, int *fd)
+/* Open `path` if it is there and holds what `name` says; else -1, and nothing is reported but what fails in between. */
+static int open_if_same(const char *path, const char *name)
 {
-    char path[PATH_MAX];
     struct contents c;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), same = 0;
+    struct stat st;
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && take_in(fd, path, &c) == DV_OK) {
+        same = strcmp(c.name, name) == 0;
+        let_go(&c);
+    }
+    if (same)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+enum dv_status dv_files_open(const char *job, const char *name, const char *original, int *fd)
+{
+    char path[PATH_MAX], kept[DV_FILE_NAME_BYTES];
     if (!is_name(name))
         return dv_fail(MODULE, DV_ERR_DAMAGED, "an image names a kept file that cannot be: %.80s",
                        name);
     snprintf(path, sizeof path, "%s/files/%s", job, name);
-    int file = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (file < 0) {
-        int error = errno;
-        return dv_fail(MODULE, error == ENOENT ? DV_ERR_DAMAGED : dv_status_from_errno(error),
-                       "cannot open %s, a copy of a file that the application maps: %s", path,
-                       strerrordesc_np(error));
-    }
-    enum dv_status status = take_in(file, path, &c);
-    if (status == DV_OK) {
-        if (strcmp(c.name, name) != 0)
-            status = dv_fail(MODULE, DV_ERR_DAMAGED, "%s is damaged: its contents are not those it "
-                                                     "is named after", path);
-        let_go(&c);
-    }
+    *fd = open_if_same(path, name);
+    if (*fd >= 0)
+        return DV_OK;
+    *fd = original && original[0] ? open_if_same(original, name) : -1;
+    if (*fd < 0)
+        return dv_fail(MODULE, DV_ERR_DAMAGED,
+                       "%s, a copy of %s, is lost or damaged, and the original is not there as it was",
+                       path, original && original[0] ? original : "a file that the application maps");
+    dv_warn(MODULE, "%s is lost or damaged; copying %s again, which is as it was", path, original);
+    (void)unlink(path);
+    if (dv_files_keep(job, *fd, original, kept) != DV_OK)
+        dv_warn(MODULE, "it could not be copied");
+    return DV_OK;
+}
+
+static enum dv_status check_one(const char *job, const char *name, const char *original, int deep)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    int fd = -1;
+    snprintf(path, sizeof path, "%s/files/%.*s", job, DV_FILE_NAME_BYTES, name);
+    if (!deep && is_name(name) && lstat(path, &st) == 0 && S_ISREG(st.st_mode))
+        return DV_OK;
+    enum dv_status status = dv_files_open(job, name, original, &fd);
     if (status == DV_OK)
-        *fd = file;
-    else
-        close(file);
+        close(fd);
+    return status;
+}
+
+enum dv_status dv_files_check(const char *job, const char *list, size_t length, int deep)
+{
+    enum dv_status status = DV_OK;
+    while (length > 0 && status == DV_OK) {
+        char line[PATH_MAX + DV_FILE_NAME_BYTES];
+        const char *end = memchr(list, '\n', length);
+        size_t taken = end ? (size_t)(end - list) : length;
+        if (taken >= sizeof line)
+            return dv_fail(MODULE, DV_ERR_DAMAGED, "an image names a kept file that cannot be");
+        memcpy(line, list, taken);
+        line[taken] = '\0';
+        char *original = strchrnul(line, ' ');
+        if (*original)
+            *original++ = '\0';
+        status = check_one(job, line, original, deep);
+        taken += end != NULL;
+        list += taken;
+        length -= taken;
+    }
     return status;
 }

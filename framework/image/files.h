@@ -10,14 +10,23 @@
 
 #include <dejavu/status.h>
 
+#include <stddef.h>
+
 #define DV_FILE_NAME_BYTES 64
 
 /* Keep what is in the regular file open at `fd`, unless it is kept already; `path` is for messages. `*name`: under which
  * name. The contents must not change meanwhile, which the caller checks. */
 enum dv_status dv_files_keep(const char *job, int fd, const char *path,
                              char name[DV_FILE_NAME_BYTES]) DV_CHECKED;
-/* Open a kept file for reading and check that it is what its name says; the caller closes *fd. DV_ERR_DAMAGED, reported: it is
- * not, or is gone. */
-enum dv_status dv_files_open(const char *job, const char *name, int *fd) DV_CHECKED;
+/* Open a kept file for reading; the caller closes *fd. It is checked to be what its name says; if it is not, or is gone, the
+ * file that it was copied from takes its place (and is copied again), if that is as it was; `original` NULL or "": unknown.
+ * DV_ERR_DAMAGED, reported: neither. */
+enum dv_status dv_files_open(const char *job, const char *name, const char *original,
+                             int *fd) DV_CHECKED;
+
+/* Are all the kept files there, and if `deep`, whole, that an image needs? `list`: DV_SECTION_FILES. DV_ERR_DAMAGED,
+ * reported. */
+enum dv_status dv_files_check(const char *job, const char *list, size_t length,
+                              int deep) DV_CHECKED;
 
 #endif

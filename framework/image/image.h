@@ -51,6 +51,7 @@ enum dv_image_section {
     DV_SECTION_SIGNALS = 3,
     DV_SECTION_PROCESS = 4, /* cwd, umask, timers, break ... */
     DV_SECTION_CONTEXT = 5,
+    DV_SECTION_FILES = 6, /* kept files (files.h) that a restore needs, a line each: name, a space, the original's path */
 };
 
 struct dv_image_stats {
@@ -188,7 +189,7 @@ void dv_image_chain_close(struct dv_image_chain *chain);
  * open and abort; call it, from any thread, when old epochs may have been pruned. */
 void dv_image_trim(void);
 
-/* On tmpfs, make the spare image `<directory>/<name>` ready for dv_image_writer_open to recycle: at least `bytes` long and
+/* On tmpfs, make the spare image `<directory>/<name>` ready for a writer to recycle: at least `bytes` long and
  * mapped; the directory's parent must exist. Blocks for as long as that takes, so call it from a thread of its own. A
  * writer that is opened meanwhile halts it and uses what is there. Elsewhere, without room, and on failure: no effect. */
 void dv_image_prepare(const char *directory, const char *name, uint64_t bytes);

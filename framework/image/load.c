@@ -185,7 +185,7 @@ static size_t plan(struct load_job *job)
         uint64_t bytes = 0;
         for (size_t i = first; i < end; i++)
             bytes += pieces[i].length;
-        size_t chunk = (size_t)((end - first) * (uint64_t)CHUNK_BYTES / bytes);
+        size_t chunk = bytes ? (size_t)((end - first) * (uint64_t)CHUNK_BYTES / bytes) : 1;
         struct segment *s = &job->segments[job->segment_count++];
         s->image = k;
         s->first = image->first + first;

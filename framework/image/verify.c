@@ -1,5 +1,6 @@
 /* Epochs checked against their manifests: every image, and all that it inherits from. */
 #include "common/fail.h"
+#include "image/files.h"
 #include "image/image.h"
 #include "image/manifest.h"
 
@@ -60,6 +61,17 @@ enum dv_status dv_manifest_fits(const struct dv_manifest *m, uint32_t rank, cons
     return DV_OK;
 }
 
+/* Files of the application that its images rely on. */
+static enum dv_status verify_files(const char *job, const struct dv_image_chain *chain, int deep)
+{
+    const void *names;
+    size_t length;
+    if (dv_image_reader_section(dv_image_chain_head(chain), DV_SECTION_FILES, &names, &length) !=
+        DV_OK)
+        return DV_OK;
+    return dv_files_check(job, names, length, deep);
+}
+
 static enum dv_status verify_rank(const char *job, const struct dv_manifest *m, uint32_t rank,
                                   int deep)
 {
@@ -74,6 +86,8 @@ static enum dv_status verify_rank(const char *job, const struct dv_manifest *m, 
     if (status)
         return status == DV_ERR_NOT_FOUND ? DV_ERR_DAMAGED : status;
     status = dv_manifest_fits(m, rank, path, dv_image_chain_head(chain));
+    if (!status)
+        status = verify_files(job, chain, deep);
     if (!status && deep)
         status = dv_image_chain_verify(chain);
     dv_image_chain_close(chain);

@@ -41,7 +41,7 @@ FUZZ_CFLAGS := -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-saniti
 $(O)/fuzz/image-reader: $(FUZZ_SRCS) $(wildcard framework/image/*.h framework/common/*.h framework/tests/fuzz/*.h)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  FUZZ    $@")
-	$(Q)$(CLANG) $(DV_CPPFLAGS) $(FUZZ_CFLAGS) $(FUZZ_SRCS) -pthread -o $@
+	$(Q)$(CLANG) $(DV_CPPFLAGS) $(FUZZ_CFLAGS) $(FUZZ_SRCS) $(dvimage_SYSTEM) -o $@
 
 # capture
 DV_CAPTURE_TESTS := roundtrip regions descriptors lazy protect

@@ -13,7 +13,7 @@ for name in truncated-image image-without-footer empty-image flipped-header flip
     changed-program other-program other-rank-count moved-job full-disk file-size-limit; do
     test_case "damage-$name" 180 "$e2e/damage.py" $name
 done
-for name in calls again damaged-image damaged-image-at-the-end unknown-way; do
+for name in calls again chain damaged-image damaged-image-at-the-end unknown-way; do
     test_case "lazy-$name" 120 "$e2e/lazy.py" $name
 done
 for name in thread child socket timer; do
@@ -32,10 +32,18 @@ hazard() {
         --interval 0.1:0.3 --commits 1 --limit 60 -- "$tests/hazard-$name" "$@"
 }
 for name in compute vector altstack masks append reading unnamed duplicates filemaps heap stack surroundings libraries clocks \
-    fixed identity pipes locks locals closing coroutines generated commands exceptions advice; do
+    fixed identity pipes locks locals closing coroutines generated commands exceptions advice \
+    kernelwrites faults; do
     hazard $name
 done
 hazard sleeping 32
+
+# Tracker mprotect: what it reports is taken as it is, and compared with a full image of the same instant.
+for name in kernelwrites faults coroutines altstack masks heap commands; do
+    test_case "mprotect-$name" $((60 + 90 * hazard_runs)) env DEJAVU_CAPTURE=incremental \
+        DEJAVU_CAPTURE_OPTIONS=tracker=mprotect,adaptive=no,contents=no DEJAVU_ORACLE=yes "$e2e/kill.py" --ranks 0 \
+        --runs "$hazard_runs" --kills 2 --interval 0.1:0.3 --commits 1 --limit 60 -- "$tests/hazard-$name"
+done
 hazard ticker 240
 
 # Restored from mapped images, captured from them, and restored again.
@@ -44,6 +52,11 @@ for capture in full incremental; do
         test_case "lazy-$capture-$name" $((60 + 60 * hazard_runs)) env DEJAVU_RESTORE=lazy DEJAVU_CAPTURE=$capture "$e2e/kill.py" \
             --ranks 0 --runs "$hazard_runs" --kills 2 --interval 0.1:0.3 --commits 1 --limit 60 -- "$tests/hazard-$name"
     done
+done
+
+# The store: lost nodes, chains compacted.
+for what in partner rs beyond compact; do
+    test_case "store-$what" 240 "$e2e/store.py" "$what"
 done
 
 # Programs that are not ours.

@@ -50,6 +50,13 @@ for program in phases imbalance ticking; do
 done
 kills kill-phases $few 4 -- "$tests/hazard-mpi-phases"
 
+# Tracker mprotect: the kernel and other ranks write into protected buffers.
+for program in mpi-messages mpi-collectives hazard-mpi-churn; do
+    test_case "mprotect-$program" $((180 + few * 60)) env DEJAVU_CAPTURE=incremental \
+        DEJAVU_CAPTURE_OPTIONS=tracker=mprotect,adaptive=no,contents=no DEJAVU_ORACLE=yes "$e2e/kill.py" --runs "$few" \
+        --ranks 2 --limit 180 --kills 2 --interval 0.05:0.3 -- "$tests/$program"
+done
+
 # What is not supported yet.
 for kind in window file; do
     test_case "refused-$kind" 120 "$e2e/refused.py" $kind

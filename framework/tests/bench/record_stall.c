@@ -7,6 +7,8 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,9 +159,9 @@ static void gather_epochs(const struct bench_tables *t, const struct bench_stall
 {
     const struct dv_table *epochs = &t->harness.table[DV_TABLE_EPOCHS];
     for (size_t i = 0, end; i < epochs->count; i = end) {
-        const struct dv_epoch_row *e = dv_table_row(epochs, i), *next = e;
+        const struct dv_epoch_row *e = dv_table_row(epochs, i);
         for (end = i + 1; end < epochs->count; end++) {
-            next = dv_table_row(epochs, end);
+            const struct dv_epoch_row *next = dv_table_row(epochs, end);
             if (next->run != e->run || next->epoch != e->epoch)
                 break;
         }

@@ -37,10 +37,10 @@ def calls():
     check(lazy > loaded > 0, f"{lazy} bytes were mapped, {loaded} read")
 
 
-def again():
+def again(capture="full"):
     """Restored lazily, captured, restored lazily from that, and read eagerly once more."""
     digest = native(ADVICE, "300")
-    stopped_job(300)
+    stopped_job(300, "--capture", capture)
     for how in "lazy", "lazy", "eager":
         before = len(events("job", "running"))
         with Job("restart", "--restore", how) as job:
@@ -51,6 +51,12 @@ def again():
     done = dejavu("restart", "--restore", "lazy", "job")
     check(done.returncode == 0 and digest_of(done.stdout) == digest, f"{digest_of(done.stdout)}, not {digest}")
     check(figure("job", "lazy_bytes")[2] == 0 < figure("job", "lazy_bytes")[1], "eager and lazy are mixed up")
+
+
+def chain():
+    """The same from images that inherit from each other."""
+    again("incremental")
+    check(figure("job", "chain_length")[-1] > 1, f"chains are {figure('job', 'chain_length')} images long")
 
 
 def damaged(rounds):
@@ -86,5 +92,5 @@ def unknown_way():
     check(done.returncode == 2 and "did you mean lazy?" in done.stderr, "it is not refused")
 
 
-main({"calls": calls, "again": again, "damaged-image": damaged_image, "damaged-image-at-the-end": damaged_image_at_the_end,
+main({"calls": calls, "again": again, "chain": chain, "damaged-image": damaged_image, "damaged-image-at-the-end": damaged_image_at_the_end,
       "unknown-way": unknown_way})

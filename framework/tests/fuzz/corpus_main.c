@@ -18,7 +18,7 @@
 
 #define PAGE 4096u
 #define BASE 0x10000000ull
-#define PAGES 12u
+#define PAGES 20u
 
 static void must(enum dv_status status, const char *what)
 {
@@ -42,6 +42,7 @@ static const struct seed seeds[] = {
     {.name = "empty", .pages = ""},
     {.name = "sections", .pages = "", .sections = 5},
     {.name = "raw", .pages = "sszzs.s", .sections = 2},
+    {.name = "raw-large", .pages = "ssssssssssssssss", .mode = FUZZ_THREADS},
     {.name = "lz4", .pages = "ssssss.ss", .codec = DV_CODEC_LZ4, .sections = 1},
     {.name = "zstd", .pages = "ssssss.ss", .codec = DV_CODEC_ZSTD},
     {.name = "shuffle-lz4", .pages = "ssssss.ss", .codec = DV_CODEC_SHUFFLE_LZ4},
@@ -147,8 +148,10 @@ static void make_seed(const char *directory, const char *scratch, const struct s
     if (s->parent)
         must(dv_read_file(path, FUZZ_MAX_BYTES, &second, &second_bytes), path);
     input = calloc(1, FUZZ_PREFIX + first_bytes + second_bytes);
-    if (!input)
+    if (!input) {
         must(DV_ERR_NO_MEMORY, s->name);
+        return;
+    }
     uint32_t length = (uint32_t)first_bytes;
     memcpy(input, &length, sizeof length);
     input[4] = (char)s->mode;

@@ -22,8 +22,9 @@ struct fuzz_input {
 };
 
 struct fuzz_input fuzz_parse(uint8_t *data, size_t size);
-/* Make magic numbers, checksums, digests and totals of an image right, as far as its tables can be found. */
-void fuzz_repair(uint8_t *image, size_t bytes);
+/* Make checksums and digests of an image right, and unless `sums_only` magic numbers and totals, as far as its tables can be
+ * found. */
+void fuzz_repair(uint8_t *image, size_t bytes, int sums_only);
 /* Let the first image name the second one as its parent. */
 void fuzz_link(struct fuzz_input *in);
 

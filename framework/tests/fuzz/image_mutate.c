@@ -105,109 +105,131 @@ static void change_place(uint8_t *image, size_t bytes)
     LLVMFuzzerMutate(image + p.at + from, length, length);
 }
 
-struct parts {
-    uint8_t *image;
-    size_t bytes;
+/* An image that is written anew: where from, where to, and the tables so far. */
+struct build {
+    const uint8_t *image;
+    size_t bytes, room;
     struct dv_disk_footer f;
+    uint8_t *out;
+    uint64_t end, run_count, span_count;
+    struct dv_disk_run runs[65];
+    struct dv_disk_span spans[65];
 };
 
-/* The image anew, with blocks and spans dropped, doubled, cut or moved. Returns its bytes, 0: cannot be. */
-static size_t rebuild(const struct parts *p, uint8_t *out, size_t room)
+/* A block is dropped, moved, cut, or said to be of another length or codec. */
+static void build_run(struct build *b, struct dv_disk_run run)
 {
-    const struct dv_disk_footer *f = &p->f;
-    uint64_t tables = p->bytes - sizeof *f, run_count = 0, span_count = 0, address = 0;
-    struct dv_disk_run runs[128];
-    struct dv_disk_span spans[128];
-    if (f->runs_offset > tables || f->run_count > 64 || f->span_count > 64 ||
-        f->run_count * sizeof *runs + f->span_count * sizeof *spans > tables - f->runs_offset ||
-        room < 2 * (size_t)DV_DISK_PAGE)
-        return 0;
-    uint64_t end = DV_DISK_PAGE;
-    memcpy(out, p->image, DV_DISK_PAGE);
-    for (uint64_t i = 0; i < f->run_count; i++) {
-        struct dv_disk_run run;
-        memcpy(&run, p->image + f->runs_offset + i * sizeof run, sizeof run);
-        if (any(12) == 0 || run.offset > p->bytes || run.stored > p->bytes - run.offset)
-            continue;
-        uint64_t from = run.offset;
-        if (any(12) == 0)
-            run.codec = (uint32_t)any(DV_CODEC_COUNT);
-        if (any(12) == 0)
-            run.length = (uint32_t)(any(64) + 1) * DV_DISK_PAGE;
-        if (any(16) == 0 && run.stored)
-            run.stored = (uint32_t)any(run.stored) + 1;
-        if (run.codec == DV_CODEC_NONE)
-            run.length = run.stored = run.stored & ~(DV_DISK_PAGE - 1);
-        if (any(12) == 0)
-            run.address += any(8) * DV_DISK_PAGE;
-        run.offset = dv_disk_block_offset(end, run.codec);
-        if (run.length == 0 || run.offset + run.stored > room - DV_DISK_PAGE)
-            continue;
-        memset(out + end, 0, run.offset - end);
-        memcpy(out + run.offset, p->image + from, run.stored);
-        end = run.offset + run.stored;
-        runs[run_count++] = run;
-    }
-    for (uint64_t i = 0; i < f->span_count + 1; i++) {
+    uint64_t from = run.offset;
+    if (any(12) == 0 || from > b->bytes || run.stored > b->bytes - from)
+        return;
+    if (any(12) == 0)
+        run.codec = (uint32_t)any(DV_CODEC_COUNT);
+    if (any(12) == 0)
+        run.length = (uint32_t)(any(64) + 1) * DV_DISK_PAGE;
+    if (any(16) == 0 && run.stored)
+        run.stored = (uint32_t)any(run.stored) + 1;
+    if (run.codec == DV_CODEC_NONE)
+        run.length = run.stored = run.stored & ~(DV_DISK_PAGE - 1);
+    if (any(12) == 0)
+        run.address += any(8) * DV_DISK_PAGE;
+    run.offset = dv_disk_block_offset(b->end, run.codec);
+    if (run.length == 0 || run.offset + run.stored > b->room - DV_DISK_PAGE)
+        return;
+    memset(b->out + b->end, 0, run.offset - b->end);
+    memcpy(b->out + run.offset, b->image + from, run.stored);
+    b->end = run.offset + run.stored;
+    b->runs[b->run_count++] = run;
+}
+
+/* Spans are dropped and stretched; now and then there is one more. */
+static void build_spans(struct build *b, uint64_t offset)
+{
+    uint64_t address = 0, count = b->f.span_count;
+    for (uint64_t i = 0; i < count + (any(4) == 0); i++) {
         struct dv_disk_span span = {address + any(4) * DV_DISK_PAGE, (any(4) + 1) * DV_DISK_PAGE};
-        if (i < f->span_count)
-            memcpy(&span, p->image + f->runs_offset + f->run_count * sizeof *runs + i * sizeof span,
-                   sizeof span);
-        else if (any(4))
-            break;
-        if (any(12) == 0)
+        if (i < count)
+            memcpy(&span, b->image + offset + i * sizeof span, sizeof span);
+        if (any(12) == 0 || b->span_count == sizeof b->spans / sizeof *b->spans)
             continue;
         if (any(12) == 0)
             span.length = (any(16) + 1) * DV_DISK_PAGE;
         address = span.address + span.length;
-        spans[span_count++] = span;
+        b->spans[b->span_count++] = span;
     }
-    struct dv_disk_footer footer = *f;
-    uint64_t sections = 0;
-    for (uint32_t i = 0; i < f->section_count && i < DV_DISK_MAX_SECTIONS; i++) {
-        struct dv_disk_section s = f->sections[i];
-        if (any(12) == 0 || s.offset > p->bytes || s.length > p->bytes - s.offset ||
-            end + s.length > room - DV_DISK_PAGE)
+}
+
+static void build_sections(struct build *b)
+{
+    uint32_t count = b->f.section_count, kept = 0;
+    for (uint32_t i = 0; i < count && i < DV_DISK_MAX_SECTIONS; i++) {
+        struct dv_disk_section s = b->f.sections[i];
+        if (any(12) == 0 || s.offset > b->bytes || s.length > b->bytes - s.offset ||
+            b->end + s.length > b->room - DV_DISK_PAGE)
             continue;
-        memcpy(out + end, p->image + s.offset, s.length);
-        s.offset = end;
-        end += s.length;
-        footer.sections[sections++] = s;
+        memcpy(b->out + b->end, b->image + s.offset, s.length);
+        s.offset = b->end;
+        b->end += s.length;
+        b->f.sections[kept++] = s;
     }
-    footer.section_count = (uint32_t)sections;
-    footer.runs_offset = end;
-    footer.run_count = run_count;
-    footer.span_count = span_count;
-    uint64_t runs_bytes = run_count * sizeof *runs, spans_bytes = span_count * sizeof *spans;
-    if (end + runs_bytes + spans_bytes + sizeof footer > room)
+    b->f.section_count = kept;
+}
+
+/* Returns its bytes, 0: cannot be. */
+static size_t rebuild(struct build *b)
+{
+    const uint64_t offset = b->f.runs_offset, runs = b->f.run_count;
+    uint64_t tables = b->bytes - sizeof b->f;
+    if (offset > tables || runs > 64 || b->f.span_count > 64 ||
+        b->room < 2 * (size_t)DV_DISK_PAGE ||
+        runs * sizeof *b->runs + b->f.span_count * sizeof *b->spans > tables - offset)
         return 0;
-    memcpy(out + end, runs, runs_bytes);
-    memcpy(out + end + runs_bytes, spans, spans_bytes);
-    end += runs_bytes + spans_bytes;
-    memcpy(out + end, &footer, sizeof footer);
-    return end + sizeof footer;
+    b->end = DV_DISK_PAGE;
+    memcpy(b->out, b->image, DV_DISK_PAGE);
+    for (uint64_t i = 0; i < runs; i++) {
+        struct dv_disk_run run;
+        memcpy(&run, b->image + offset + i * sizeof run, sizeof run);
+        build_run(b, run);
+    }
+    build_spans(b, offset + runs * sizeof *b->runs);
+    build_sections(b);
+    uint64_t runs_bytes = b->run_count * sizeof *b->runs;
+    uint64_t spans_bytes = b->span_count * sizeof *b->spans;
+    b->f.runs_offset = b->end;
+    b->f.run_count = b->run_count;
+    b->f.span_count = b->span_count;
+    if (b->end + runs_bytes + spans_bytes + sizeof b->f > b->room)
+        return 0;
+    memcpy(b->out + b->end, b->runs, runs_bytes);
+    memcpy(b->out + b->end + runs_bytes, b->spans, spans_bytes);
+    b->end += runs_bytes + spans_bytes;
+    memcpy(b->out + b->end, &b->f, sizeof b->f);
+    return b->end + sizeof b->f;
 }
 
 /* Rebuild one of the two images of an input. */
 static size_t rebuild_input(uint8_t *data, size_t size, size_t max_size, int second)
 {
     struct fuzz_input in = fuzz_parse(data, size);
-    struct parts p = {.image = second ? in.second : in.first,
-                      .bytes = second ? in.second_bytes : in.first_bytes};
-    size_t other = size - p.bytes;
-    uint8_t *out = malloc(max_size);
-    memcpy(&p.f, p.image + p.bytes - sizeof p.f, sizeof p.f);
-    size_t bytes = max_size > other ? rebuild(&p, out, max_size - other) : 0;
+    uint8_t *image = second ? in.second : in.first;
+    static struct build b;
+    b = (struct build){.image = image, .bytes = second ? in.second_bytes : in.first_bytes};
+    size_t other = size - b.bytes, bytes = 0;
+    b.out = malloc(max_size);
+    memcpy(&b.f, image + b.bytes - sizeof b.f, sizeof b.f);
+    if (b.out && max_size > other) {
+        b.room = max_size - other;
+        bytes = rebuild(&b);
+    }
     if (bytes) {
-        memmove(p.image + bytes, p.image + p.bytes, (size_t)(data + size - p.image) - p.bytes);
-        memcpy(p.image, out, bytes);
-        size = size - p.bytes + bytes;
+        memmove(image + bytes, image + b.bytes, (size_t)(data + size - image) - b.bytes);
+        memcpy(image, b.out, bytes);
+        size = other + bytes;
         if (!second) {
             uint32_t first = (uint32_t)bytes;
             memcpy(data, &first, sizeof first);
         }
     }
-    free(out);
+    free(b.out);
     return size;
 }
 
@@ -229,9 +251,10 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
         change_place(second ? in.second : in.first, second ? in.second_bytes : in.first_bytes);
     if (any(16) == 0)
         return size;
-    fuzz_repair(in.first, in.first_bytes);
-    fuzz_repair(in.second, in.second_bytes);
-    if (any(4))
+    int sums_only = any(6) == 0;
+    fuzz_repair(in.first, in.first_bytes, sums_only);
+    fuzz_repair(in.second, in.second_bytes, 0);
+    if (any(4) && !sums_only)
         fuzz_link(&in);
     return size;
 }

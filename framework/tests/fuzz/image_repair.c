@@ -34,23 +34,29 @@ static void find_tables(const uint8_t *image, size_t bytes, struct tables *t)
     memcpy(t->spans, image + f->runs_offset + runs_bytes, spans_bytes);
 }
 
-static void repair_tables(uint8_t *image, size_t bytes, struct tables *t)
+static void repair_totals(struct tables *t)
 {
     struct dv_disk_footer *f = &t->footer;
-    uint64_t runs_bytes = f->run_count * sizeof *t->runs;
-    uint64_t spans_bytes = f->span_count * sizeof *t->spans;
     f->data_bytes = f->inherited_bytes = 0;
-    for (uint64_t i = 0; i < f->run_count; i++) {
-        struct dv_disk_run *run = &t->runs[i];
-        if (run->offset <= bytes && run->stored <= bytes - run->offset)
-            run->checksum = dv_checksum64(image + run->offset, run->stored);
-        f->data_bytes += run->length;
-    }
+    for (uint64_t i = 0; i < f->run_count; i++)
+        f->data_bytes += t->runs[i].length;
     for (uint64_t i = 0; i < f->span_count; i++)
         f->inherited_bytes += t->spans[i].length;
     if (f->same_bytes > f->inherited_bytes)
         f->same_bytes = f->inherited_bytes;
     f->examined_bytes = f->zero_bytes + f->same_bytes + f->data_bytes;
+}
+
+static void repair_tables(uint8_t *image, size_t bytes, struct tables *t)
+{
+    struct dv_disk_footer *f = &t->footer;
+    uint64_t runs_bytes = f->run_count * sizeof *t->runs;
+    uint64_t spans_bytes = f->span_count * sizeof *t->spans;
+    for (uint64_t i = 0; i < f->run_count; i++) {
+        struct dv_disk_run *run = &t->runs[i];
+        if (run->offset <= bytes && run->stored <= bytes - run->offset)
+            run->checksum = dv_checksum64(image + run->offset, run->stored);
+    }
     for (uint32_t i = 0; i < f->section_count && i < DV_DISK_MAX_SECTIONS; i++) {
         struct dv_disk_section *s = &f->sections[i];
         if (s->offset <= bytes && s->length <= bytes - s->offset)
@@ -62,20 +68,30 @@ static void repair_tables(uint8_t *image, size_t bytes, struct tables *t)
     memcpy(image + f->runs_offset + runs_bytes, t->spans, spans_bytes);
 }
 
-void fuzz_repair(uint8_t *image, size_t bytes)
+/* What must hold besides the checksums. */
+static void repair_sense(struct tables *t, size_t bytes)
+{
+    t->header.magic = DV_DISK_HEADER_MAGIC;
+    t->header.format = t->footer.format = DV_IMAGE_FORMAT;
+    t->footer.magic = DV_DISK_FOOTER_MAGIC;
+    t->footer.file_bytes = bytes;
+    if (!t->found)
+        return;
+    repair_totals(t);
+    if (t->footer.span_count == 0) {
+        t->header.parent_epoch = 0;
+        memset(t->header.parent_digest, 0, sizeof t->header.parent_digest);
+    }
+}
+
+void fuzz_repair(uint8_t *image, size_t bytes, int sums_only)
 {
     struct tables t = {.found = 0};
     if (bytes < 2 * (size_t)DV_DISK_PAGE)
         return;
     find_tables(image, bytes, &t);
-    t.header.magic = DV_DISK_HEADER_MAGIC;
-    t.header.format = t.footer.format = DV_IMAGE_FORMAT;
-    t.footer.magic = DV_DISK_FOOTER_MAGIC;
-    t.footer.file_bytes = bytes;
-    if (t.found && t.footer.span_count == 0) {
-        t.header.parent_epoch = 0;
-        memset(t.header.parent_digest, 0, sizeof t.header.parent_digest);
-    }
+    if (!sums_only)
+        repair_sense(&t, bytes);
     t.header.checksum = dv_checksum64(&t.header, offsetof(struct dv_disk_header, checksum));
     if (t.found) {
         repair_tables(image, bytes, &t);
@@ -105,5 +121,5 @@ void fuzz_link(struct fuzz_input *in)
     child.size = parent.size;
     memcpy(child.parent_digest, footer.digest, sizeof child.parent_digest);
     memcpy(in->first, &child, sizeof child);
-    fuzz_repair(in->first, in->first_bytes);
+    fuzz_repair(in->first, in->first_bytes, 0);
 }

@@ -11,6 +11,7 @@
  * restoring epoch E fails token=R                       rank R first shows a wrong token on another
  * connection
  *      inherit                       epochs inherit what they can
+ *      decides                       a DECISIONS frame in every epoch
  */
 #include "common/fail.h"
 #include "common/io.h"
@@ -217,8 +218,19 @@ static void on_proceed(void)
     send_or_die(DV_WIRE_WRITTEN, &me.figures, sizeof me.figures, NULL, 0);
 }
 
+/* A region and something else, as strategies do. */
+static void send_decisions(void)
+{
+    static const char text[] = "start=0x10000 end=0x11000 pages=1 dirty=1 mode=hashed was=new "
+                               "reason=one page\nsnapshot=copy\n";
+    struct dv_wire_epoch epoch = {.epoch = me.epoch};
+    send_or_die(DV_WIRE_DECISIONS, &epoch, sizeof epoch, text, sizeof text - 1);
+}
+
 static void on_resume(void)
 {
+    if (setting("decides"))
+        send_decisions();
     enum dv_status status = dv_image_writer_commit(me.writer);
     me.writer = NULL;
     me.state = RUNNING;

@@ -63,6 +63,17 @@ static void runs_and_commits(void **state)
     HAS(" exit status=0 restarts=0");
 }
 
+static void decisions_are_recorded(void **state)
+{
+    STATUS(0, "$T $D run -n 2 --job J --interval 30ms -- $P iterations=60 decides && "
+              "grep -cE ' region epoch=1 rank=[01] start=0x10000 .* reason=one page$' J/events; "
+              "grep -c ' decision epoch=1 rank=[01] snapshot=copy$' J/events; grep ' rank epoch=1 "
+              "rank=1 ' J/events");
+    HAS("2\n2\n");
+    HAS(" snapshot=");
+    HAS(" parent_epoch=0 ");
+}
+
 static void agrees_on_a_cut(void **state)
 {
     STATUS(0, "$T $D run -n 3 --job J --interval 30ms -- $P iterations=60 raise && "
@@ -345,8 +356,8 @@ static void missing_launcher(void **state)
 
 static void inherits_and_compacts(void **state)
 {
-    STATUS(0, "$T $D run -n 2 --job J --interval 30ms --chain 2 -- $P iterations=120 inherit && "
-              "$D ls J && $D verify J && cat J/events");
+    STATUS(0, "$T $D run -n 2 --job J --interval 30ms --chain 2 -- $P iterations=120 inherit && $D "
+              "ls J && $D verify J && cat J/events");
     HAS(" parent ");
     HAS("level shared  survives all");
     HAS(" compact epoch=");
@@ -366,8 +377,8 @@ static void chain_is_bounded_without_compaction(void **state)
     STATUS(143,
            "$T $D run --job J --interval 20ms --chain 2 --keep 90 -- $P iterations=9000 inherit & "
            "until S=$(sed 's/ .*//' J/supervisor 2>/dev/null) && test \"$S\"; do sleep 0.02; done; "
-           "until C=$(pgrep -P $S -x dejavu); do sleep 0.001; done; kill -STOP $C; "
-           "sleep 0.6; $D stop J; wait; $D ls J; kill -0 $C && exit 70; exit 143");
+           "until C=$(pgrep -P $S -x dejavu); do sleep 0.001; done; kill -STOP $C; W 'committed "
+           "epoch=15 '; $D stop J; wait; $D ls J; kill -0 $C && exit 70; exit 143");
     HAS("parent ");
     HAS_NOT("chain 5");
     const char *complete = out;
@@ -380,10 +391,8 @@ static void chain_is_bounded_without_compaction(void **state)
 
 static void restarts_from_a_chain(void **state)
 {
-    STATUS(
-        0,
-        "$T $D run -n 2 --job J --interval 30ms --chain 0 -- $P iterations=100 die=1@60 inherit; "
-        "$D ls J");
+    STATUS(0, "$T $D run -n 2 --job J --interval 30ms --chain 0 -- $P iterations=100 die=1@60 "
+              "inherit; $D ls J");
     HAS("rank 1 done 100 from ");
     HAS_NOT("rank 1 done 100 from 0");
     HAS("parent ");
@@ -392,22 +401,19 @@ static void restarts_from_a_chain(void **state)
 /* What is inherited from is lost while the job runs: the next epoch is complete. */
 static void parent_lost(void **state)
 {
-    STATUS(143,
-           "$T $D run --job J --interval 30ms --chain 0 --keep 90 -- $P iterations=1000 inherit & "
-           "S=$!; W 'committed epoch=2 '; rm J/epochs/000001/rank-0.dvi; sleep 0.3; "
-           "$D stop J; wait $S; R=$?; $D ls J; $D verify J; exit $R");
+    STATUS(143, "$T $D run --job J --interval 30ms --chain 0 --keep 90 -- $P iterations=1000 "
+                "inherit & S=$!; W 'committed epoch=2 '; rm J/epochs/000001/rank-0.dvi; W "
+                "'committed epoch=6 '; $D stop J; wait $S; R=$?; $D ls J; $D verify J; exit $R");
     HAS("cannot be inherited from; the next one is complete");
     HAS("     1  damaged: ");
     HAS("     2  damaged: ");
     STATUS(0, "L=$($D ls J | awk 'END{print $1}'); $D verify --epoch $L J");
     HAS("whole");
     /* And what depends on something damaged is damaged: a restart goes back behind it. */
-    STATUS(143,
-           "C=$($D ls J | awk '$1 > 2 && /complete/ {print $1; exit}'); "
-           "printf XXXX | dd of=J/epochs/$(printf %%06d $C)/rank-0.dvi bs=1 seek=100 conv=notrunc "
-           "status=none; rm J/epochs/000002/rank-0.dvi; "
-           "cp -r J/epochs/$(printf %%06d $C) J/keep; timeout --preserve-status 2 $D restart J; "
-           "echo restart $?; exit 143");
+    STATUS(143, "C=$($D ls J | awk '$1 > 2 && /complete/ {print $1; exit}'); printf XXXX | dd "
+                "of=J/epochs/$(printf %%06d $C)/rank-0.dvi bs=1 seek=100 conv=notrunc status=none; "
+                "rm J/epochs/000002/rank-0.dvi; cp -r J/epochs/$(printf %%06d $C) J/keep; timeout "
+                "--preserve-status 2 $D restart J; echo restart $?; exit 143");
     HAS("no epoch of ");
     HAS("restart 1\n");
 }
@@ -415,13 +421,10 @@ static void parent_lost(void **state)
 static void falls_back_behind_a_chain(void **state)
 {
     /* 1 complete, all others on it; then a restart without inheriting, and back. */
-    STATUS(0,
-           "$T $D run --job J --interval 30ms --chain 0 --keep 90 -- $P iterations=1000 inherit & "
-           "S=$!; W 'committed epoch=3 '; $D stop J; wait $S; "
-           "L=$($D ls J | awk 'END{print $1}'); F=J/epochs/$(printf %%06d $L)/rank-0.dvi; "
-           "printf XXXX | dd of=$F bs=1 seek=100 conv=notrunc status=none; "
-           "$D restart J --interval 0 & S=$!; sleep 1; $D stop --no-checkpoint J; wait $S; "
-           "echo damaged $L");
+    STATUS(0, "$T $D run --job J --interval 30ms --chain 0 --keep 90 -- $P iterations=1000 inherit "
+              "& S=$!; W 'committed epoch=3 '; $D stop J; wait $S; L=$($D ls J | awk 'END{print "
+              "$1}'); F=J/epochs/$(printf %%06d $L)/rank-0.dvi; printf XXXX | dd of=$F bs=1 "
+              "seek=100 conv=notrunc status=none; $T $D restart J --interval 0; echo damaged $L");
     HAS("cannot be used; falling back to the one before");
     HAS("restarting from epoch ");
     HAS_NOT("beginning");
@@ -429,13 +432,11 @@ static void falls_back_behind_a_chain(void **state)
 
 static void lost_node(void **state, const char *level)
 {
-    STATUS(
-        0,
-        "$T $D run -n 4 --job J --interval 30ms --nodes a,b,c %s -- $P iterations=1000 inherit & "
-        "S=$!; W 'committed epoch=3 '; $D stop J; wait $S; $D ls J; rm -r b; $D verify J && "
-        "rm -r c && ($T $D restart J --interval 0 --nodes a,b,c & S=$!; sleep 1; "
-        "$D stop --no-checkpoint J; wait $S); $D verify J && ls b c",
-        level);
+    STATUS(0,
+           "$T $D run -n 4 --job J --interval 30ms --nodes a,b,c %s -- $P iterations=1000 inherit "
+           "& S=$!; W 'committed epoch=3 '; $D stop J; wait $S; $D ls J; rm -r b; $D verify J && "
+           "rm -r c && $T $D restart J --interval 0 --nodes a,b,c; $D verify J && ls b c",
+           level);
     HAS("survives 1 of 3");
     HAS("rebuilt");
     HAS("restarting from epoch ");
@@ -473,36 +474,30 @@ static void node_levels(void **state)
     HAS("the same directory");
     STATUS(2, "$D run --job J2 --level partnr --nodes a,b -- $P");
     HAS("did you mean \"partner\"?");
-    STATUS(2,
-           "mkdir -m 755 a/x; test $(stat -f -c %%T a) = tmpfs && "
-           "{ echo 'is not in memory'; exit 2; }; $D run --job J2 --level memory --nodes a -- $P");
+    STATUS(2, "mkdir -m 755 a/x; test $(stat -f -c %%T a) = tmpfs && { echo 'is not in memory'; "
+              "exit 2; }; $D run --job J2 --level memory --nodes a -- $P");
     HAS("is not in memory");
 }
 
 /* The whole supervisor is killed just when it compacts. */
 static void killed_while_compacting(void **state)
 {
-    STATUS(
-        0,
-        "N=0; $D run -n 2 --job J --interval 20ms --chain 1 -- $P iterations=400 inherit & S=$!; "
-        "for i in 1 2 3 4; do "
-        "until test $(grep -c ' compact epoch=' J/events 2>/dev/null || true) -gt $N; do "
-        "sleep 0.005; done 2>/dev/null; kill -9 $S; wait $S; N=$(grep -c ' compact epoch=' "
-        "J/events); "
-        "$D verify J || exit 70; $D restart J & S=$!; sleep 0.3; done; wait $S");
-    HAS("rank 0 done 400 from ");
+    STATUS(0, "N=0; $D run -n 2 --job J --interval 20ms --chain 1 -- $P iterations=600 inherit & "
+              "S=$!; for i in 1 2 3 4; do until test $(grep -c ' compact epoch=' J/events "
+              "2>/dev/null || true) -gt $N || ! kill -0 $S; do sleep 0.005; done 2>/dev/null; kill "
+              "-9 $S; wait $S; N=$(grep -c ' compact epoch=' J/events); $D verify J || exit 70; "
+              "$D restart J & S=$!; done; wait $S");
+    HAS("rank 0 done 600 from ");
     HAS_NOT("from the beginning");
     HAS_NOT("damaged");
 }
 
 static void compact_and_gc(void **state)
 {
-    STATUS(
-        0,
-        "$T $D run --job J --interval 20ms --chain 0 --keep 2 -- $P iterations=100 inherit & S=$!; "
-        "W 'committed epoch=3 '; $D compact J; echo compact $?; $D gc J; echo gc $?; wait $S; "
-        "$D compact J && $D ls J && $D compact J && $D verify J && $D gc --keep 1 J && "
-        "$D ls J && ls J/epochs J/spare && $T $D restart J");
+    STATUS(0, "$T $D run --job J --interval 20ms --chain 0 --keep 2 -- $P iterations=100 inherit & "
+              "S=$!; W 'committed epoch=3 '; $D compact J; echo compact $?; $D gc J; echo gc $?; "
+              "wait $S; $D compact J && $D ls J && $D compact J && $D verify J && $D gc --keep 1 J "
+              "&& $D ls J && ls J/epochs J/spare && $T $D restart J");
     HAS("compact 2\n");
     HAS("gc 2\n");
     HAS("is complete: ");
@@ -536,6 +531,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, check_make_directory, check_remove_directory)
     const struct CMUnitTest list[] = {
         T(runs_and_commits),
+        T(decisions_are_recorded),
         T(agrees_on_a_cut),
         T(steps_parked_ranks),
         T(recovers_a_rank),
