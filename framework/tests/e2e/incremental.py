@@ -22,7 +22,7 @@ from support import (BUILD, DEJAVU, Failure, Job, check, committed, dejavu, dige
 
 PAGE = 4096
 SPLIT = 0x400000000000
-TRACKERS = ["wp", "hash", "mprotect"]
+TRACKERS = ["wp", "hash", "mprotect", "auto"]
 SNAPSHOTS = ["stop", "copy", "fork"]
 FOREVER = "1000000000"
 
@@ -52,8 +52,8 @@ def fields(line):
 
 def incremental(tracker=None, snapshot=None, *more):
     options = ["--capture", "incremental"]
-    if tracker:
-        options += ["--capture-options", f"tracker={tracker}"]
+    if tracker: # one that is named must find all by itself
+        options += ["--capture-options", f"tracker={tracker}" + ("" if tracker == "auto" else ",adaptive=no")]
     if snapshot:
         options += ["--snapshot", snapshot]
     return [*options, *more]
@@ -116,7 +116,7 @@ def compare(app, tracker, snapshot, epochs, interval_ms, seed):
 
 def usable(tracker):
     """Does this host have it? The first checkpoint fails with the reason otherwise."""
-    if tracker == "hash":
+    if tracker in ("hash", "auto"):
         return True
     with Job("run", *incremental(tracker), "--", hazard("refused"), "nothing", name="usable." + tracker,
              env={"HAZARD_WAIT": "1"}) as job:
