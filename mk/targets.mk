@@ -1,5 +1,5 @@
 # The targets a person types.
-.PHONY: all tests deps demo check check-unit check-mpi check-e2e bench bench-stall bench-cost bench-restart fuzz lint format doctor install clean help
+.PHONY: all tests deps demo check check-unit check-mpi check-e2e check-oracle bench bench-stall bench-cost bench-restart fuzz lint format doctor install clean help
 PREFIX ?= /usr/local
 
 all: $(addprefix $(O)/bin/,$(PROGRAMS)) $(addprefix $(O)/lib/,$(SHARED)) ## build everything
@@ -23,6 +23,12 @@ check-mpi: tests ## MPI programs, attached and with checkpoints
 	$(Q)mk/check.sh $(O) mpi
 check-e2e: tests ## kills, bad input, unsupported objects, end to end
 	$(Q)mk/check.sh $(O) e2e
+
+ORACLE_EPOCHS ?= 1000
+check-oracle: tests ## compare ORACLE_EPOCHS (1000) incremental epochs of many programs with full images
+	$(Q)dir=$$(mktemp -d); (cd $$dir && DEJAVU_BUILD=$(abspath $(O)) \
+	  $(abspath framework/tests/e2e/incremental.py) oracle --total $(ORACLE_EPOCHS)); \
+	status=$$?; rm -rf $$dir; exit $$status
 
 bench: deps ## measure idle cost, latency and checkpoint bandwidth into results/ (takes long)
 	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) tests
