@@ -359,8 +359,8 @@ static int grows_down(const struct dv_region *region)
 static int can_protect(const struct dv_region *region)
 {
     /* Pages of a file change with the file, and nobody in this process writes to them then. */
-    return !(region->flags & (DV_REGION_SHARED | DV_REGION_FILE | DV_REGION_STACK |
-                              DV_REGION_GROWSDOWN)) &&
+    return !(region->flags &
+             (DV_REGION_SHARED | DV_REGION_FILE | DV_REGION_STACK | DV_REGION_GROWSDOWN)) &&
            protect.host->can_protect(region->start, region->end);
 }
 
