@@ -3,10 +3,13 @@
 # bench-dirty at 2 ranks, BENCH_MIB each, BENCH_PERCENT (10) % of its pages written between epochs, incremental and full; FT class B at 2
 # ranks, full and incremental; all to a RAM disk and to BENCH_DISK (${TMPDIR:-/var/tmp}). BENCH_EPOCHS checkpoints in each job, the first
 # three of which are in no figure. BENCH_OPTIONS: further options of `dejavu run`. BENCH_FT_ITERATIONS (150): so many that FT runs long
-# enough. BENCH_STALL ("dirty ft"): which programs. Every job is verified: bench-dirty checks its memory, FT's digest must be the native run's.
+# enough. BENCH_FT_CLASS (B). BENCH_STALL ("dirty ft"): which programs. Every job is verified: bench-dirty checks its memory, and a
+# program's digest must be the same after all jobs, FT's that of the native run.
 
 stall_iterations=${BENCH_FT_ITERATIONS:-150}
+stall_class=${BENCH_FT_CLASS:-B}
 stall_percent=${BENCH_PERCENT:-10}
+stall_programs=${BENCH_STALL:-dirty ft}
 read -ra stall_options <<<"${BENCH_OPTIONS:-}"
 
 stall_count() { cat "$job/events" 2>/dev/null | grep -c "^[^ ]* $1 "; }
@@ -44,7 +47,7 @@ stall_exercise() {
 # $1 place, $2 program (dirty or ft), $3 capture strategy. Leaves $job/events and $work/output.
 stall_job() {
     local status program=("$build/tests/bench-dirty" --mebibytes "$mib" --percent "$stall_percent" --rounds "$epochs" --go "$work/go")
-    [ "$2" = ft ] && program=("$build/bin/npb-ft" --class B --iterations "$stall_iterations")
+    [ "$2" = ft ] && program=("$build/bin/npb-ft" --class "$stall_class" --iterations "$stall_iterations")
     job=$work/job
     [ "$1" = disk ] && job=$disk/job
     rm -rf "$job" "$work/go"
@@ -66,43 +69,52 @@ stall_job() {
 
 stall_digest() { sed -n 's/^DIGEST \([0-9a-f]*\)$/\1/p' "$1"; }
 
-stall_room() { # $1 MiB, $2 directory
-    local free
-    free=$(df --output=avail -m "$2" | tail -n 1)
-    [ "$free" -ge "$1" ] && return 0
-    say "stall: needs $1 MiB free in $2, which has $free; set BENCH_MIB to less than $mib, or BENCH_STALL=dirty"
+stall_room() { # $1 directory. Two epochs are kept, one is spare and one being written, of 2 ranks' memory.
+    local free need=$((mib * 9))
+    [[ " $stall_programs " = *" ft "* ]] && ((need < 9216)) && [ "$stall_class" = B ] && need=9216
+    free=$(df --output=avail -m "$1" | tail -n 1)
+    [ "$free" -ge $need ] && return 0
+    say "stall: needs $need MiB free in $1, which has $free; set BENCH_MIB to less than $mib, or BENCH_STALL=dirty"
     return 1
 }
 
+# $1 run, $2 place, $3 program, $4 capture strategy. Adds to items.
+stall_measure() {
+    local digest
+    say "stall: $3, $4, $2"
+    stall_job "$2" "$3" "$4" || return 1
+    digest=$(stall_digest "$work/output")
+    if [ -z "$digest" ] || { [ -n "$wanted" ] && [ "$digest" != "$wanted" ]; }; then
+        say "stall: wrong result of $3: digest '$digest' instead of '$wanted'"
+        return 1
+    fi
+    wanted=$digest
+    mv "$job/events" "$work/events-$1" || return 1
+    rm -rf "$job"
+    if grep '^rounds ' "$work/output" >"$work/output-$1"; then
+        items+=("$1:$2,$3,$4,2:$work/events-$1:$work/output-$1")
+    else
+        items+=("$1:$2,$3,$4,2:$work/events-$1:-")
+    fi
+}
+
 bench_stall() {
-    local items=() run=0 place program capture native=
+    local items=() run=0 place program capture wanted
     disk=$(mktemp -d "${BENCH_DISK:-${TMPDIR:-/var/tmp}}/dejavu-bench.XXXXXX") || return 1
     if [ "$(stat -f -c %T "$disk")" = tmpfs ]; then
         say "stall: $disk is on a RAM disk; set BENCH_DISK to a directory on a disk"
         return 1
     fi
-    # Two epochs are kept, one is spare and one being written, of up to 2 GiB.
-    stall_room $((mib * 9)) /dev/shm && stall_room $((mib * 9)) "$disk" || return 1
-    if [[ " ${BENCH_STALL:-dirty ft} " = *" ft "* ]]; then
-        mpiexec.mpich -n 2 "$build/bin/npb-ft" --class B --iterations "$stall_iterations" >"$work/native" </dev/null || return 1
-        native=$(stall_digest "$work/native")
-    fi
-    for program in ${BENCH_STALL:-dirty ft}; do
+    stall_room /dev/shm && stall_room "$disk" || return 1
+    for program in $stall_programs; do
+        wanted=
+        if [ "$program" = ft ]; then
+            mpiexec.mpich -n 2 "$build/bin/npb-ft" --class "$stall_class" --iterations "$stall_iterations" >"$work/native" </dev/null || return 1
+            wanted=$(stall_digest "$work/native")
+        fi
         for place in ram disk; do
             for capture in incremental full; do
-                say "stall: $program, $capture, $place"
-                stall_job $place "$program" $capture || return 1
-                if [ "$program" = ft ] && [ "$(stall_digest "$work/output")" != "$native" ]; then
-                    say "stall: wrong result of FT: $(stall_digest "$work/output") instead of $native"
-                    return 1
-                fi
-                mv "$job/events" "$work/events-$run" && mv "$work/output" "$work/output-$run" || return 1
-                rm -rf "$job"
-                if [ "$program" = ft ]; then
-                    items+=("$run:$place,$program,$capture,2:$work/events-$run:-")
-                else
-                    items+=("$run:$place,$program,$capture,2:$work/events-$run:$work/output-$run")
-                fi
+                stall_measure $run $place "$program" $capture || return 1
                 run=$((run + 1))
             done
         done

@@ -1,5 +1,5 @@
 # The targets a person types.
-.PHONY: all tests deps demo check check-unit check-mpi check-e2e bench bench-stall bench-cost bench-restart fuzz lint format doctor install clean help
+.PHONY: all tests deps demo check check-unit check-mpi check-e2e check-oracle bench bench-stall bench-cost bench-restart fuzz lint format doctor install clean help
 PREFIX ?= /usr/local
 
 all: $(addprefix $(O)/bin/,$(PROGRAMS)) $(addprefix $(O)/lib/,$(SHARED)) ## build everything
@@ -24,6 +24,12 @@ check-mpi: tests ## MPI programs, attached and with checkpoints
 check-e2e: tests ## kills, bad input, unsupported objects, end to end
 	$(Q)mk/check.sh $(O) e2e
 
+ORACLE_EPOCHS ?= 1000
+check-oracle: tests ## compare ORACLE_EPOCHS (1000) incremental epochs of many programs with full images
+	$(Q)dir=$$(mktemp -d); (cd $$dir && DEJAVU_BUILD=$(abspath $(O)) \
+	  $(abspath framework/tests/e2e/incremental.py) oracle --total $(ORACLE_EPOCHS)); \
+	status=$$?; rm -rf $$dir; exit $$status
+
 bench: deps ## measure idle cost, latency and checkpoint bandwidth into results/ (takes long)
 	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) tests
 	$(Q)mk/bench.sh $(O)
@@ -43,7 +49,7 @@ fuzz: ## libFuzzer on the image reader, FUZZ_SECONDS (600) long, sanitizers on; 
 	$(Q)mk/deps.sh fuzz
 	$(Q)$(MAKE) --no-print-directory $(O)/fuzz/image-reader
 	$(Q)mkdir -p $(O)/fuzz/corpus
-	$(Q)$(O)/fuzz/image-reader -max_total_time=$(FUZZ_SECONDS) -max_len=98304 -timeout=20 -rss_limit_mb=2048 \
+	$(Q)$(O)/fuzz/image-reader -max_total_time=$(FUZZ_SECONDS) -max_len=98304 -timeout=120 -rss_limit_mb=2048 \
 	    -print_final_stats=1 -artifact_prefix=$(O)/fuzz/ $(O)/fuzz/corpus framework/tests/fuzz/corpus
 
 lint: ## clang-format, clang-tidy, cppcheck, the layering rules

@@ -87,7 +87,7 @@ static enum dv_status collect(void *arg, uint64_t address, uint64_t length, int 
     /* The one before is complete now: keep it only if it is worth it. */
     if (last && last->length < LEAST_BYTES)
         lazy->count--;
-    if (lazy->count == lazy->capacity) {
+    if (!lazy->pieces || lazy->count == lazy->capacity) {
         size_t capacity = lazy->capacity ? lazy->capacity * 2 : 256;
         struct dv_lazy_piece *larger = realloc(lazy->pieces, capacity * sizeof *larger);
         if (!larger)

@@ -95,7 +95,8 @@ int cli_ls(void)
     return (int)dv_status_exit(status ? status : worst);
 }
 
-/* What is lost or damaged is made good from other nodes, unless the job is running, whose business it is then. */
+/* What is lost or damaged is made good from other nodes, unless the job is running, whose business it is then. DV_OK: to be
+ * looked at again. */
 static enum dv_status repair(const char *directory, uint64_t epoch, unsigned *rebuilt)
 {
     char host[256];
@@ -108,6 +109,8 @@ static enum dv_status repair(const char *directory, uint64_t epoch, unsigned *re
     status = dv_job_lock(directory, &lock_fd);
     if (!status)
         status = dv_level_rebuild(directory, epoch, !cli_flag(CLI_OPT_SHALLOW), rebuilt);
+    if (!status && !*rebuilt)
+        status = DV_ERR_NOTHING;
     if (lock_fd >= 0)
         close(lock_fd);
     return status;
@@ -120,7 +123,8 @@ static enum dv_status verify_one(const char *directory, uint64_t epoch)
     enum dv_status status = dv_manifest_verify(directory, epoch, deep);
     if (status == DV_ERR_DAMAGED) {
         enum dv_status repaired = repair(directory, epoch, &rebuilt);
-        if (repaired == DV_OK && rebuilt)
+        /* A running job may have compacted the epoch, or removed it, while it was being read. */
+        if (repaired == DV_OK)
             status = dv_manifest_verify(directory, epoch, deep);
     }
     if (status == DV_OK && rebuilt)

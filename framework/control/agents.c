@@ -99,6 +99,8 @@ bool dv_sup_hello(struct dv_sup *s, struct dv_conn *conn, const struct dv_wire_h
                   r->pid, r->host, s->incarnation);
     struct dv_wire_welcome welcome = {
         .interval_ns = s->job->interval_s > 0 ? (uint64_t)(s->job->interval_s * 1e9) : 0};
+    snprintf(welcome.spare, sizeof welcome.spare, "%s/spare",
+             dv_place_base(&s->place, s->directory, hello.rank, s->size));
     if (dv_conn_send(conn, DV_WIRE_WELCOME, hello.rank, &welcome, sizeof welcome, NULL, 0) != DV_OK)
         return true; /* its end is seen as that of the connection */
     if (!s->restore_epoch)

@@ -304,8 +304,7 @@ enum dv_status dv_epoch_frame(struct dv_epoch *e, unsigned rank, enum dv_wire_ty
 
 void dv_epoch_lost(struct dv_epoch *e, unsigned rank, const char *reason)
 {
-    if (e->phase == DV_EPOCH_PROTECTING ||
-        (e->phase == DV_EPOCH_SYNCING && e->rank[rank].durable))
+    if (e->phase == DV_EPOCH_PROTECTING || (e->phase == DV_EPOCH_SYNCING && e->rank[rank].durable))
         return;
     dv_epoch_abort(e, DV_ERR_ABORTED, (int)rank, reason);
 }

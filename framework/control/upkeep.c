@@ -40,9 +40,11 @@ enum dv_status dv_sup_protect(struct dv_sup *s, uint64_t epoch)
     return status ? status : DV_ERR_BUSY;
 }
 
-static void protected(struct dv_sup *s, const struct dv_helper_result *result)
+static void on_protected(struct dv_sup *s, uint64_t began_ns, const struct dv_helper_result *result)
 {
     char why[800] = "";
+    dv_events_log(s->events, "protected", "epoch=%" PRIu64 " status=%d total_ns=%" PRIu64,
+                  s->epoch.number, (int)result->status, dv_now_ns() - began_ns);
     if (result->status)
         snprintf(why, sizeof why, "its %s could not be made: %s",
                  s->place.level == DV_LEVEL_RS ? "parity" : "copies", result->why);
@@ -145,12 +147,13 @@ static void compacted(struct dv_sup *s, uint64_t began_ns, const struct dv_helpe
 bool dv_sup_upkeep_reaped(struct dv_sup *s, pid_t pid, int wait_status)
 {
     struct dv_helper_result result;
-    uint64_t began_ns = s->compactor.began_ns;
+    uint64_t protect_ns = s->protector.began_ns, compact_ns = s->compactor.began_ns;
     if (dv_helper_reaped(&s->protector, pid, wait_status, &result))
-    protected(s, &result);
+        on_protected(s, protect_ns, &result);
     else if (dv_helper_reaped(&s->compactor, pid, wait_status, &result))
-        compacted(s, began_ns, &result);
-    else return false;
+        compacted(s, compact_ns, &result);
+    else
+        return false;
     return true;
 }
 

@@ -90,6 +90,7 @@ struct dv_wire_hello {
 
 struct dv_wire_welcome {
     uint64_t interval_ns; /* between checkpoints; 0: only on request */
+    char spare[1024];     /* directory of this rank's old image that STOP may name for recycling */
 };
 
 struct dv_wire_epoch {

@@ -68,7 +68,7 @@ static enum dv_status check_named(const struct dv_place *p, const char *path, st
 
 enum dv_status dv_level_check(const struct dv_place *place, char *const *named)
 {
-    struct stat st[DV_MOST_NODES];
+    struct stat st[DV_MOST_NODES] = {0};
     enum dv_status status = check_counts(place);
     for (uint32_t i = 0; i < place->node_count && !status; i++) {
         status = check_named(place, named[i], &st[i]);

@@ -35,6 +35,9 @@ enum dv_status dv_rs_open(const struct dv_manifest *m, struct dv_rs *rs)
 {
     uint64_t longest = 0;
     *rs = (struct dv_rs){.m = m, .n = m->place.node_count, .parity = m->place.parity};
+    if (rs->n <= rs->parity || rs->n > DV_MOST_NODES)
+        return dv_fail(MODULE, DV_ERR_INTERNAL, "epoch %" PRIu64 ": more parity than nodes",
+                       m->epoch);
     rs->k = rs->n - rs->parity;
     for (uint32_t i = 0; i < rs->n; i++)
         rs->stream[i].fd = -1;
@@ -75,6 +78,7 @@ void dv_rs_close(struct dv_rs *rs)
     free(rs->start);
     free(rs->matrix);
     free(rs->buffer);
+    *rs = (struct dv_rs){.n = 0};
 }
 
 /* The file that holds a rank's part of the stream; the one that is open already if it is that. */
@@ -115,12 +119,13 @@ enum dv_status dv_rs_read(struct dv_rs *rs, uint32_t node, uint64_t offset, uint
                           size_t length)
 {
     const struct dv_manifest *m = rs->m;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): there are as many shards as nodes */
     memset(bytes, 0, length);
     for (uint32_t r = first_rank(m, node);
          r < m->ranks && dv_place_node(&m->place, r, m->ranks) == node; r++) {
         uint64_t at = 0;
         size_t to = 0, got = 0, want = overlap(rs, r, offset, length, &at, &to);
-        int fd;
+        int fd = -1;
         if (!want)
             continue;
         enum dv_status status = open_rank(rs, node, r, false, &fd);
@@ -143,7 +148,7 @@ enum dv_status dv_rs_write(struct dv_rs *rs, uint32_t node, uint64_t offset, con
          r < m->ranks && dv_place_node(&m->place, r, m->ranks) == node; r++) {
         uint64_t at = 0;
         size_t from = 0, want = good[r] ? 0 : overlap(rs, r, offset, length, &at, &from);
-        int fd;
+        int fd = -1;
         if (!want)
             continue;
         enum dv_status status = open_rank(rs, node, r, true, &fd);
@@ -277,7 +282,7 @@ static enum dv_status write_parity(struct encoder *e, uint32_t node, uint64_t of
 static enum dv_status encode_chunk(struct encoder *e, uint32_t stripe, uint64_t at, size_t length)
 {
     struct dv_rs *rs = e->rs;
-    uint8_t *shard[DV_MOST_NODES];
+    uint8_t *shard[DV_MOST_NODES] = {NULL};
     enum dv_status status = DV_OK;
     for (uint32_t i = 0; i < rs->n; i++)
         shard[i] = rs->buffer + (size_t)i * DV_RS_CHUNK;
@@ -353,7 +358,9 @@ enum dv_status dv_rs_protect(const struct dv_manifest *m)
         return status;
     for (uint32_t i = 0; i < rs.n; i++)
         e.fd[i] = -1;
+    /* NOLINTNEXTLINE(clang-analyzer-optin.portability.UnixAPI): dv_rs_open has seen to it that there are nodes */
     e.header = calloc(rs.n, sizeof *e.header);
+    /* NOLINTNEXTLINE(clang-analyzer-optin.portability.UnixAPI): dv_rs_open has seen to it that there are nodes */
     e.tables = malloc((size_t)TABLE_BYTES * rs.k * rs.parity);
     if (e.header && e.tables)
         status = encode(&e);

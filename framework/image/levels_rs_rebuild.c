@@ -105,7 +105,7 @@ static enum dv_status read_shard(struct decoder *d, uint32_t stripe, uint32_t sh
 static enum dv_status decode_chunk(struct decoder *d, uint32_t stripe, uint64_t at, size_t length)
 {
     struct dv_rs *rs = d->rs;
-    uint8_t *shard[DV_MOST_NODES];
+    uint8_t *shard[DV_MOST_NODES] = {NULL};
     enum dv_status status = DV_OK;
     for (uint32_t i = 0; i < rs->n; i++)
         shard[i] = rs->buffer + (size_t)i * DV_RS_CHUNK;
@@ -221,9 +221,11 @@ static enum dv_status run(struct decoder *d, bool *good, bool deep, unsigned *re
 {
     struct dv_rs *rs = d->rs;
     enum dv_status status = DV_OK;
+    /* dv_rs_open has seen to it that there are nodes. NOLINTBEGIN(clang-analyzer-optin.portability.UnixAPI) */
     d->rows = malloc((size_t)rs->n * rs->k);
     d->inverse = malloc((size_t)rs->k * rs->k);
     d->tables = malloc((size_t)TABLE_BYTES * rs->k * rs->n);
+    /* NOLINTEND(clang-analyzer-optin.portability.UnixAPI) */
     if (!d->rows || !d->inverse || !d->tables)
         return dv_fail(MODULE, DV_ERR_NO_MEMORY, "epoch %" PRIu64 ": no memory to rebuild it",
                        rs->m->epoch);

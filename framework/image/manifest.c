@@ -102,14 +102,15 @@ static int place_is_sound(const struct dv_place *p)
 {
     if (p->level == DV_LEVEL_SHARED)
         return p->node_count == 0 && p->parity == 0;
-    if (p->node_count == 0 || p->node_count > DV_MOST_NODES)
+    if (p->node_count == 0 || p->node_count > DV_MOST_NODES || !p->node)
         return 0;
     if (p->level == DV_LEVEL_RS ? p->parity == 0 || p->parity >= p->node_count : p->parity != 0)
         return 0;
     if (p->level == DV_LEVEL_PARTNER && p->node_count < 2)
         return 0;
     for (uint32_t i = 0; i < p->node_count; i++)
-        if (p->node[i][0] != '/' || strlen(p->node[i]) >= PATH_MAX || strpbrk(p->node[i], "\n\r"))
+        if (!p->node[i] || p->node[i][0] != '/' || strlen(p->node[i]) >= PATH_MAX ||
+            strpbrk(p->node[i], "\n\r"))
             return 0;
     return 1;
 }

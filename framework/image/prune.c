@@ -88,7 +88,7 @@ static enum dv_status read_all(struct survey *s, const char *job)
         status = add_base(s, job);
     if (!status)
         status = add_nodes(s, s->what->place);
-    for (size_t i = 0; i < n && !status; i++)
+    for (size_t i = 0; s->epochs && i < n && !status; i++)
         status = read_epoch(s, job, numbers[i]);
     free(numbers);
     return status;

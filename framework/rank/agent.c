@@ -54,6 +54,7 @@ static struct {
     uint64_t proceed; /* the epoch that all ranks go on with */
     int step, resumed, checked;
     uint64_t interval_ns;
+    char spare[sizeof((struct dv_wire_welcome *)0)->spare];
     int selected; /* the strategy has selected pages for an epoch whose fate is open */
     struct dv_cut_entry raised;  /* last told by RAISE */
     uint64_t stop_ns, parked_ns; /* when */
@@ -662,6 +663,8 @@ static enum dv_status say_hello(void)
         return dv_fail("agent", DV_ERR_PROTOCOL, "the supervisor at %s:%u did not accept rank %d",
                        dv_rank.options.host, dv_rank.options.port, dv_rank.rank);
     agent.interval_ns = welcome.interval_ns;
+    welcome.spare[sizeof welcome.spare - 1] = '\0';
+    memcpy(agent.spare, welcome.spare, sizeof agent.spare);
     return DV_OK;
 }
 
@@ -696,7 +699,7 @@ enum dv_status dv_agent_start(void)
     if (error == 0)
         error = pthread_create(&thread, NULL, agent_thread, NULL);
     if (error == 0)
-        dv_prepare_start(agent.interval_ns, dv_rank.image_bytes);
+        dv_prepare_start(agent.spare, agent.interval_ns, dv_rank.image_bytes);
     return error == 0 ? DV_OK
                       : dv_fail("agent", DV_ERR_SYSTEM, "cannot start the agent thread: %s",
                                 strerror(error));

@@ -15,6 +15,7 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int started;
+    const char *spare; /* directory */
     uint64_t bytes;    /* wanted; 0: nothing */
     uint64_t first_ns; /* until the first estimate */
 } preparer = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -51,9 +52,9 @@ static uint64_t next_wish(void)
 
 static void *preparer_thread(void *unused)
 {
-    char directory[4096], name[32];
+    const char *directory = preparer.spare;
+    char name[32];
     (void)unused;
-    snprintf(directory, sizeof directory, "%s/spare", dv_rank.options.job);
     snprintf(name, sizeof name, "rank-%d.dvi", dv_rank.rank);
     if (preparer.first_ns > 0) {
         pause_ns(preparer.first_ns);
@@ -67,11 +68,12 @@ static void *preparer_thread(void *unused)
     return NULL;
 }
 
-void dv_prepare_start(uint64_t interval_ns, uint64_t image_bytes)
+void dv_prepare_start(const char *spare, uint64_t interval_ns, uint64_t image_bytes)
 {
     pthread_t thread;
     if (dv_rank.options.job == NULL)
         return;
+    preparer.spare = spare;
     preparer.bytes = image_bytes;
     preparer.first_ns = image_bytes == 0 ? interval_ns / 2 : 0;
     preparer.started = pthread_create(&thread, NULL, preparer_thread, NULL) == 0;

@@ -154,9 +154,9 @@ void dv_writer_cancel(uint64_t epoch);
 int dv_writer_wait(uint64_t limit_ns);
 
 /* ---- prepare.c ----------------------------------------------------------- */
-/* Start the thread that makes files for images ready. `image_bytes`: of the image this process was
- * restored from; 0: estimated before the first checkpoint, if there is an interval. */
-void dv_prepare_start(uint64_t interval_ns, uint64_t image_bytes);
+/* Start the thread that makes files for images ready, in the directory `spare`, which is borrowed for good. `image_bytes`:
+ * of the image this process was restored from; 0: estimated before the first checkpoint, if there is an interval. */
+void dv_prepare_start(const char *spare, uint64_t interval_ns, uint64_t image_bytes);
 /* An image of this size has been committed: get ready for the next. Does not block. */
 void dv_prepare_want(uint64_t image_bytes);
 

@@ -37,6 +37,7 @@ for name in compute vector altstack masks append reading unnamed duplicates file
     hazard $name
 done
 hazard sleeping 32
+hazard churn 3000
 
 # Tracker mprotect: what it reports is taken as it is, and compared with a full image of the same instant.
 for name in kernelwrites faults coroutines altstack masks heap commands; do
@@ -57,6 +58,30 @@ done
 # The store: lost nodes, chains compacted.
 for what in partner rs beyond compact; do
     test_case "store-$what" 240 "$e2e/store.py" "$what"
+done
+
+# Incremental checkpoints: compared with full images of the same instant (make check-oracle does that at length), killed,
+# damaged, asked for too often; and what they cost in bytes.
+test_case oracle-wp 180 "$e2e/incremental.py" oracle --trackers wp --apps churn,mg-W --epochs 4
+test_case oracle-hash 180 "$e2e/incremental.py" oracle --trackers hash --apps churn,is --epochs 4
+test_case oracle-mprotect 180 "$e2e/incremental.py" oracle --trackers mprotect --apps churn,cg,ft --epochs 4
+test_case oracle-mpi 180 "$e2e/incremental.py" oracle --trackers wp,mprotect --snapshots copy,fork --apps mpi-churn --epochs 4
+for name in ancestor-flipped ancestor-flipped-lazy ancestor-truncated ancestor-lost ancestor-exchanged newest-flipped full-disk \
+    writer-killed coalescing bytes-written bytes-written-mpi least-state restore-eager restore-lazy restore-lazy-packed; do
+    test_case "incremental-$name" 180 "$e2e/incremental.py" $name
+done
+# incremental NAME [KILL.PY'S OPTIONS] -- PROGRAM...: every run draws its tracker, codec, chain length ...
+incremental() {
+    local name=$1
+    shift
+    test_case "incremental-$name" $((60 + 90 * hazard_runs)) "$e2e/kill.py" --ranks 0 --runs "$hazard_runs" --kills 3 \
+        --incremental --interval 0.05:0.2 --limit 90 "$@"
+}
+incremental kill-churn --commits 5 -- "$tests/hazard-churn" 6000
+incremental kill-in-write --when writing --commits 5 -- "$tests/hazard-churn" 6000 2 64
+incremental kill-writer --when writing --victim writer -- "$tests/hazard-churn" 6000 3 96
+for name in heap filemaps vector reading; do
+    incremental kill-$name -- "$tests/hazard-$name"
 done
 
 # Programs that are not ours.

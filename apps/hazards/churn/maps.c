@@ -120,12 +120,20 @@ static void run_patch(void)
         churn_write(range.area, range.first * CHURN_PAGE_BLOCKS, churn_seed());
 }
 
-/* What mremap does, for pages that are several mappings to the kernel. */
+/* What mremap does, for pages that are several mappings to the kernel. Since Linux 6.17 it may have moved some of them to
+ * `to` before it refused. */
 static unsigned char *copy(const struct churn_area *area, size_t pages, unsigned char *to,
                            int flags)
 {
-    unsigned char *at = map(CHURN_PRIVATE, to, pages, 0);
-    memcpy(at, area->at, (pages < area->pages ? pages : area->pages) * CHURN_PAGE);
+    unsigned char *at = to ? to : map(CHURN_PRIVATE, NULL, pages, 0), there;
+    for (size_t page = 0; page < pages; page++) {
+        unsigned char *from = area->at + page * CHURN_PAGE;
+        if (page >= area->pages || mincore(from, CHURN_PAGE, &there) != 0)
+            continue; /* fresh; or moved already */
+        if (to)
+            (void)map(CHURN_PRIVATE, to + page * CHURN_PAGE, 1, 0);
+        memcpy(at + page * CHURN_PAGE, from, CHURN_PAGE);
+    }
     if (flags & MREMAP_DONTUNMAP)
         CHECK(madvise(area->at, area->pages * CHURN_PAGE, MADV_DONTNEED) == 0);
     else

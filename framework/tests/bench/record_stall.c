@@ -110,8 +110,22 @@ static double median(const struct sample *s)
     return dv_stats_median(s->value, s->count);
 }
 
+/* What the stall of the slowest rank is made of. */
+static const struct {
+    const char *head;
+    size_t offset;
+} stall_parts[] = {
+    {"cut", offsetof(struct dv_epoch_row, cut_ns)},
+    {"collectives", offsetof(struct dv_epoch_row, collectives_ns)},
+    {"drain", offsetof(struct dv_epoch_row, drain_ns)},
+    {"select", offsetof(struct dv_epoch_row, select_ns)},
+    {"snapshot", offsetof(struct dv_epoch_row, snapshot_ns)},
+};
+#define STALL_PARTS (sizeof stall_parts / sizeof stall_parts[0])
+
 /* Of all jobs with one label; one value per epoch. */
 struct stalls {
+    struct sample part_ms[STALL_PARTS], rest_ms; /* rest: until RESUME, waiting for other ranks */
     struct sample stall_ms, write_ms, commit_ms, data_mib, file_mib, inside_ms, changed_mib;
     size_t slowest[RANKS_SHOWN]; /* epochs in which this rank stood longest */
     size_t snapshots[DV_SNAPSHOT_KIND_FORK + 1];
@@ -129,15 +143,28 @@ static bool is_like(const struct bench_tables *t, int64_t run, const struct benc
     return false;
 }
 
+static void take_parts(const struct dv_epoch_row *slowest, struct stalls *s)
+{
+    double rest = (double)slowest->stall_ns;
+    for (size_t i = 0; i < STALL_PARTS; i++) {
+        const void *member = (const char *)slowest + stall_parts[i].offset;
+        double ns = (double)*(const int64_t *)member;
+        push(&s->part_ms[i], ns / 1e6);
+        rest -= ns;
+    }
+    push(&s->rest_ms, rest / 1e6);
+}
+
 /* Rows first .. end - 1 are the ranks of one epoch. */
 static void take_epoch(const struct dv_table *epochs, size_t first, size_t end, struct stalls *s)
 {
     double stall = 0, write = 0, data = 0, file = 0;
-    int64_t slowest = 0, commit = -1;
+    const struct dv_epoch_row *slowest = dv_table_row(epochs, first);
+    int64_t commit = -1;
     for (size_t i = first; i < end; i++) {
         const struct dv_epoch_row *e = dv_table_row(epochs, i);
-        if ((double)e->stall_ns > stall)
-            slowest = e->rank;
+        if (e->stall_ns > slowest->stall_ns)
+            slowest = e;
         stall = fmax(stall, (double)e->stall_ns);
         write = fmax(write, (double)e->write_ns);
         commit = e->commit_ns;
@@ -150,8 +177,9 @@ static void take_epoch(const struct dv_table *epochs, size_t first, size_t end, 
     push(&s->commit_ms, (double)commit / 1e6);
     push(&s->data_mib, data / 0x1p20);
     push(&s->file_mib, file / 0x1p20);
-    if (slowest >= 0 && slowest < RANKS_SHOWN)
-        s->slowest[slowest]++;
+    if (slowest->rank >= 0 && slowest->rank < RANKS_SHOWN)
+        s->slowest[slowest->rank]++;
+    take_parts(slowest, s);
 }
 
 static void gather_epochs(const struct bench_tables *t, const struct bench_stall_job *like,
@@ -244,12 +272,45 @@ static void print_stalls(const struct bench_stall_job *job, const struct stalls 
            snapshots_text(s, text, sizeof text));
 }
 
+static void print_parts(const struct bench_stall_job *job, const struct stalls *s)
+{
+    char label[80];
+    snprintf(label, sizeof label, "%s, %s, %s", job->program, job->capture, job->place);
+    printf("%-26s", label);
+    for (size_t i = 0; i < STALL_PARTS; i++)
+        printf(" %11.1f", median(&s->part_ms[i]));
+    printf(" %11.1f\n", median(&s->rest_ms));
+}
+
 static void free_stalls(struct stalls *s)
 {
+    for (size_t i = 0; i < STALL_PARTS; i++)
+        free(s->part_ms[i].value);
+    free(s->rest_ms.value);
     struct sample *all[] = {&s->stall_ms, &s->write_ms,  &s->commit_ms,  &s->data_mib,
                             &s->file_mib, &s->inside_ms, &s->changed_mib};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]->value);
+}
+
+/* Jobs that are like each other are taken together. */
+static void for_each_kind(const struct bench_tables *tables,
+                          void (*print)(const struct bench_stall_job *, const struct stalls *))
+{
+    for (size_t i = 0; i < tables->stall_jobs.count; i++) {
+        const struct bench_stall_job *job = dv_table_row(&tables->stall_jobs, i), *first;
+        size_t like = 0;
+        do
+            first = dv_table_row(&tables->stall_jobs, like++);
+        while (!is_like(tables, first->run, job));
+        if (first != job)
+            continue;
+        struct stalls s = {.stall_ms = {NULL, 0}};
+        gather_epochs(tables, job, &s);
+        gather_rounds(tables, job, &s);
+        print(job, &s);
+        free_stalls(&s);
+    }
 }
 
 void bench_summarize_stall(const struct bench_tables *tables)
@@ -265,18 +326,13 @@ void bench_summarize_stall(const struct bench_tables *tables)
     printf("%-26s %4s %8s %-18s %8s %8s %-13s %-12s %8s %9s %9s %9s %7s %9s %9s  %s\n", "job", "n",
            "median", "interval", "p95", "max", "slowest rank", "target", "inside", "data/MiB",
            "file/MiB", "changed", "ratio", "write/ms", "commit/ms", "snapshot");
-    for (size_t i = 0; i < tables->stall_jobs.count; i++) {
-        const struct bench_stall_job *job = dv_table_row(&tables->stall_jobs, i);
-        size_t first = 0;
-        while (!is_like(
-            tables, ((struct bench_stall_job *)dv_table_row(&tables->stall_jobs, first))->run, job))
-            first++;
-        if (first < i)
-            continue; /* with the first one like it */
-        struct stalls s = {.stall_ms = {NULL, 0}};
-        gather_epochs(tables, job, &s);
-        gather_rounds(tables, job, &s);
-        print_stalls(job, &s);
-        free_stalls(&s);
-    }
+    for_each_kind(tables, print_stalls);
+    printf("\nWhat the stall of the slowest rank is made of, ms, medians (which need not add up); "
+           "rest: until it was told to go on, "
+           "the other ranks among it.\n%-26s",
+           "job");
+    for (size_t i = 0; i < STALL_PARTS; i++)
+        printf(" %11s", stall_parts[i].head);
+    printf(" %11s\n", "rest");
+    for_each_kind(tables, print_parts);
 }

@@ -75,14 +75,25 @@ static void hung(void *arg, uint64_t epoch, const char *reason)
     note("hung ");
 }
 
-static const struct dv_epoch_ops ops = {tell, target, commit, committed, aborted, hung, NULL};
+static enum dv_status protect_status;
+
+static enum dv_status protect(void *arg, uint64_t epoch)
+{
+    (void)arg;
+    (void)epoch;
+    if (protect_status)
+        note("protect ");
+    return protect_status;
+}
+
+static const struct dv_epoch_ops ops = {tell, target, commit, committed, aborted, hung, protect};
 static struct dv_epoch e;
 
 static int begin(void **state)
 {
     (void)state;
     told[0] = abort_reason[0] = '\0';
-    commit_status = DV_OK;
+    commit_status = protect_status = DV_OK;
     last_version = 0;
     if (dv_epoch_init(&e, RANKS, 1000 * MS, 5000 * MS, &ops, NULL) != DV_OK)
         return -1;
@@ -342,6 +353,59 @@ static void lost_after_durable_does_no_harm(void **state)
     expect("RESUME commit COMMITTED committed ");
 }
 
+static void all_durable(void)
+{
+    proceed();
+    for (unsigned r = 0; r < RANKS; r++)
+        assert_int_equal(figures(r, DV_WIRE_WRITTEN, 3 * MS), DV_OK);
+    expect("RESUME ");
+    for (unsigned r = 0; r < RANKS; r++)
+        assert_int_equal(figures(r, DV_WIRE_DURABLE, 4 * MS), DV_OK);
+}
+
+/* Redundancy is made before the commit; a rank that is lost meanwhile is no matter. */
+static void protection(void **state)
+{
+    (void)state;
+    protect_status = DV_ERR_BUSY;
+    all_durable();
+    expect("protect ");
+    assert_int_equal(e.phase, DV_EPOCH_PROTECTING);
+    dv_epoch_lost(&e, 1, "gone");
+    expect("");
+    dv_epoch_protected(&e, DV_OK, "");
+    expect("commit COMMITTED committed ");
+    dv_epoch_protected(&e, DV_OK, "");
+    expect("");
+}
+
+static void protection_fails(void **state)
+{
+    (void)state;
+    protect_status = DV_ERR_BUSY;
+    all_durable();
+    expect("protect ");
+    dv_epoch_protected(&e, DV_ERR_NO_SPACE, "the disk is full");
+    expect("ABORT aborted(no space left,-1) ");
+    assert_string_equal(abort_reason, "the disk is full");
+    dv_epoch_begin(&e, EPOCH, 0);
+    protect_status = DV_ERR_SYSTEM;
+    all_durable();
+    expect("protect ABORT aborted(a system call failed,-1) ");
+}
+
+static void protection_hangs(void **state)
+{
+    (void)state;
+    protect_status = DV_ERR_BUSY;
+    all_durable();
+    expect("protect ");
+    dv_epoch_tick(&e, dv_epoch_deadline_ns(&e));
+    expect("ABORT aborted(timed out,-1) ");
+    dv_epoch_protected(&e, DV_OK, "");
+    expect("");
+}
+
 static void nonsense(void **state)
 {
     (void)state;
@@ -379,6 +443,9 @@ int main(void)
         T(hang_in_sync_only_aborts),
         T(lost_rank),
         T(lost_after_durable_does_no_harm),
+        T(protection),
+        T(protection_fails),
+        T(protection_hangs),
         T(nonsense),
     };
     return cmocka_run_group_tests_name("control_epoch", tests, NULL, NULL);

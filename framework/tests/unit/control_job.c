@@ -16,6 +16,9 @@ static const char *inside(const char *name)
     return path;
 }
 
+static char *nodes[] = {(char *)(uintptr_t) "/a", (char *)(uintptr_t) "/b c",
+                        (char *)(uintptr_t) "/d\\e", NULL};
+
 static void fill(struct dv_job *job, char **args, char **env)
 {
     *job = (struct dv_job){
@@ -35,6 +38,11 @@ static void fill(struct dv_job *job, char **args, char **env)
         .quiesce_timeout_s = 30,
         .max_restarts = 10,
         .keep = 2,
+        .chain = 5,
+        .level = DV_LEVEL_RS,
+        .parity = 2,
+        .nodes = nodes,
+        .node_count = 3,
     };
     while (args[job->arg_count])
         job->arg_count++;
@@ -66,6 +74,17 @@ static void round_trip(void **state)
     assert_int_equal(in.ranks, 4);
     assert_true(in.interval_s == 0.25);
     assert_int_equal(dv_job_size(&in), 4);
+    assert_int_equal(in.chain, 5);
+    assert_int_equal(in.level, DV_LEVEL_RS);
+    assert_int_equal(in.parity, 2);
+    assert_int_equal(in.node_count, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_string_equal(in.nodes[i], nodes[i]);
+    struct dv_place place;
+    assert_int_equal(dv_job_place(&in, "/job", &place), DV_OK);
+    assert_int_equal(dv_place_survives(&place), 2);
+    assert_memory_equal(place.node[1], "/b c/dejavu-", 12);
+    dv_place_free(&place);
     dv_job_free(&in);
 }
 
