@@ -623,10 +623,11 @@ static enum dv_status try_out(volatile char *memory, struct dv_tracker_cost *cos
             dv_fail_quietly(DV_ERR_UNSUPPORTED,
                             "%u pages of the test were written, but %llu reported, and %llu again",
                             TEST_PAGES / 2, (unsigned long long)pages, (unsigned long long)again);
+    const unsigned writes = TEST_PAGES / 2 / 3;
     cost->arm_ns = (double)(t1 - t0) / TEST_PAGES;
-    cost->written_ns = (double)(t2 - t1) / (TEST_PAGES / 2 / 3);
+    cost->written_ns = (double)(t2 - t1) / writes;
     cost->scan_ns = (double)(t3 - t2) / TEST_PAGES;
-    cost->reported = (double)pages / (TEST_PAGES / 2 / 3);
+    cost->reported = (double)pages / writes;
     dv_protect_forget(region.start, region.end);
     return status;
 }

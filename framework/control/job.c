@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define JOB_FORMAT 1
+#define CHAIN_DEFAULT 8 /* of job files that do not say it */
 #define JOB_FILE_LIMIT (16u << 20)
 
 uint32_t dv_job_size(const struct dv_job *job)
@@ -274,6 +275,7 @@ static enum dv_status parse_job(const char *path, char *text, struct dv_job *job
 enum dv_status dv_job_read(const char *directory, struct dv_job *job)
 {
     memset(job, 0, sizeof *job);
+    job->chain = CHAIN_DEFAULT;
     char path[4096], *text = NULL;
     size_t length = 0;
     snprintf(path, sizeof path, "%s/job", directory);

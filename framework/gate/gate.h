@@ -163,6 +163,7 @@ struct dv_gate {
      * called under either thread pointer. */
     struct {
         volatile uint32_t on; /* memory may be protected now */
+        uint32_t has_stack; /* the main thread's signal stack is DV_GUARD_STACK, in place of none */
         uint32_t
             parked; /* the main thread is at a safe point inside the parking signal's handler, */
         uint64_t parked_mask;           /* and goes back to code that runs with this signal mask */

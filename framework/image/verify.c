@@ -94,16 +94,19 @@ static enum dv_status verify_rank(const char *job, const struct dv_manifest *m, 
     return status;
 }
 
-/* All ranks, so that every damage is named. */
+/* All ranks, so that every damage is named; the first is what dv_why() says. */
 static enum dv_status verify_ranks(const char *job, const struct dv_manifest *m, int deep)
 {
     enum dv_status status = DV_OK;
+    char why[1024] = "";
     for (uint32_t i = 0; i < m->ranks; i++) {
         enum dv_status one = verify_rank(job, m, i, deep);
-        if (!status)
-            status = one;
+        if (status || !one)
+            continue;
+        status = one;
+        snprintf(why, sizeof why, "%s", dv_why());
     }
-    return status;
+    return status ? dv_fail_quietly(status, "%s", why) : DV_OK;
 }
 
 enum dv_status dv_manifest_verify(const char *job, uint64_t epoch, int deep)

@@ -32,7 +32,6 @@
 #endif
 
 static struct {
-    int has_stack;                       /* the kernel has ours for the main thread */
     uint64_t stack_start, stack_end;     /* the application's signal stack; both 0: it has none */
     const char *volatile never, *reason; /* why nothing is ever / is just now protected */
 } guard;
@@ -45,7 +44,7 @@ int dv_guard_wanted(void)
 
 int dv_guard_has_stack(void)
 {
-    return guard.has_stack;
+    return DV_GATE->guard.has_stack != 0;
 }
 
 /* ---- on and off ---------------------------------------------------------- */
@@ -96,13 +95,14 @@ static const char *prepare_stack(void)
     guard.stack_start = guard.stack_end = 0;
     if (sigaltstack(NULL, &stack) != 0)
         return "the signal stack cannot be read";
-    guard.has_stack = (uint64_t)stack.ss_sp == DV_GUARD_STACK && !(stack.ss_flags & SS_DISABLE);
-    if (guard.has_stack)
+    DV_GATE->guard.has_stack =
+        (uint64_t)stack.ss_sp == DV_GUARD_STACK && !(stack.ss_flags & SS_DISABLE);
+    if (DV_GATE->guard.has_stack)
         return NULL;
     if (stack.ss_flags & SS_DISABLE) {
         stack = (stack_t){.ss_sp = (void *)DV_GUARD_STACK, .ss_size = DV_GUARD_STACK_BYTES};
-        guard.has_stack = sigaltstack(&stack, NULL) == 0;
-        return guard.has_stack ? NULL : "the guard's signal stack is not accepted";
+        DV_GATE->guard.has_stack = sigaltstack(&stack, NULL) == 0;
+        return DV_GATE->guard.has_stack ? NULL : "the guard's signal stack is not accepted";
     }
     guard.stack_start = (uint64_t)stack.ss_sp;
     guard.stack_end = guard.stack_start + stack.ss_size;
@@ -153,6 +153,7 @@ static void open_memory(uint64_t start, uint64_t end)
 void dv_guard_fill(void)
 {
     DV_GATE->guard.on = 0;
+    DV_GATE->guard.has_stack = 0;
     DV_GATE->guard.fault = dv_protect_fault;
     DV_GATE->guard.leave = leave;
     DV_GATE->guard.open = open_memory;
@@ -606,10 +607,10 @@ static int signal_stack(const __u64 *args, long *ret)
     open_bytes(args[1], sizeof none);
     if (args[0] != 0) {
         leave();
-        guard.has_stack = 0;
+        DV_GATE->guard.has_stack = 0;
         return 0;
     }
-    if (!guard.has_stack || args[1] == 0)
+    if (!DV_GATE->guard.has_stack || args[1] == 0)
         return 0;
     *ret = dv_place_write(args[1], &none, sizeof none);
     return 1;

@@ -236,8 +236,26 @@ static void pass_on(int sig, siginfo_t *info, void *context)
         ((void (*)(int, siginfo_t *, void *))handler)(sig, info, context);
 }
 
+/* Going back to the code that a signal interrupted, the kernel puts the signal stack and the mask back that were in force
+ * there: since then memory may have been protected, which stands on the guard's stack and on SIGSEGV being unblocked. */
+static void go_back(ucontext_t *context)
+{
+    const struct dv_gate *g = DV_GATE;
+    if (!g->guard.on)
+        return;
+    if (*(const uint64_t *)&context->uc_sigmask & SIGSEGV_BIT) {
+        g->guard.leave();
+    } else if (g->guard.has_stack && (context->uc_stack.ss_flags & SS_DISABLE)) {
+        context->uc_stack.ss_sp = (void *)DV_GUARD_STACK;
+        context->uc_stack.ss_size = DV_GUARD_STACK_BYTES;
+        context->uc_stack.ss_flags = 0;
+    } else if (g->guard.has_stack && (uint64_t)context->uc_stack.ss_sp != DV_GUARD_STACK) {
+        g->guard.leave(); /* the application's own comes back */
+    }
+}
+
 /* A safe point inside the parking signal's handler: what the tracker has to know of the code that it interrupted. */
-static void safe_point(const ucontext_t *context)
+static void safe_point(ucontext_t *context)
 {
     struct dv_gate *g = DV_GATE;
     g->guard.parked_mask = *(const uint64_t *)&context->uc_sigmask;
@@ -247,6 +265,7 @@ static void safe_point(const ucontext_t *context)
     else
         safe_point_without_mpi();
     g->guard.parked = 0;
+    go_back(context);
 }
 
 /* Is there a frame of this process's vdso on the stack, under a handler of the application? A handler may have been left
@@ -303,9 +322,7 @@ void dv_resident_deliver(int sig, siginfo_t *info, void *context)
         g->vdso_sp = outer;
     if (fs >= DV_SPLIT)
         dv_fs_set(fs);
-    /* The code we go back to runs with SIGSEGV blocked, where a write to protected memory would kill. */
-    if (g->guard.on && (*(const uint64_t *)&((ucontext_t *)context)->uc_sigmask & SIGSEGV_BIT))
-        g->guard.leave();
+    go_back(context);
 }
 
 /* ---- while memory is protected ------------------------------------------- */
@@ -331,7 +348,8 @@ static void copy(uint64_t to, uint64_t from, uint64_t bytes)
 /* The signal stack that was in force when the frame was made is the application's own. */
 static int has_own_stack(const ucontext_t *context)
 {
-    return (uint64_t)context->uc_stack.ss_sp != DV_GUARD_STACK;
+    return !(context->uc_stack.ss_flags & SS_DISABLE) &&
+           (uint64_t)context->uc_stack.ss_sp != DV_GUARD_STACK;
 }
 
 /* Would the kernel have left the frame where it is, had it been given the application's flags? */

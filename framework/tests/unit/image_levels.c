@@ -116,7 +116,7 @@ static void too_much(void **state)
     assert_int_equal(dv_level_rebuild(*state, 1, 0, &rebuilt), DV_OK);
     assert_int_equal(rebuilt, 0);
     assert_int_equal(dv_manifest_verify(*state, 1, 0), DV_ERR_DAMAGED);
-    assert_non_null(strstr(dv_why(), "node1/epochs/000001/rank-4.dvi"));
+    assert_non_null(strstr(dv_why(), "node1/epochs/000001/rank-3.dvi"));
 }
 
 static void flip(const char *path, uint64_t offset)
