@@ -154,7 +154,7 @@ def oracle(*arguments):
 
 # ---- (c) damage -------------------------------------------------------------
 
-COMPUTE = [hazard("churn"), "8000", "5", "16"]
+COMPUTE = [hazard("churn"), "5000", "5", "16"]
 
 
 def interrupted_chain():
