@@ -52,6 +52,11 @@ static struct {
     int fork_fails;
 } costs = {.copy_ns_per_byte = COPY_NS_PER_BYTE, .fork_ns = 500e3, .fork_ns_per_page = 50};
 
+void dv_snapshot_fork_failed(void)
+{
+    __atomic_store_n(&costs.fork_fails, 1, __ATOMIC_RELAXED);
+}
+
 int dv_snapshot_must_copy(const struct dv_region *region)
 {
     /* What is a file's, in a private mapping too, changes under the child when the file is written. */
@@ -327,7 +332,7 @@ static enum dv_keep choose(const struct dv_capture_job *job,
     int fits = bytes <= shadow_limit();
     enum dv_keep keep = fits && (copy_ns <= fork_ns || copy_ns <= target_ns) ? DV_KEEP_COPY
                                                                              : DV_KEEP_FORK;
-    if (keep == DV_KEEP_FORK && costs.fork_fails)
+    if (keep == DV_KEEP_FORK && __atomic_load_n(&costs.fork_fails, __ATOMIC_RELAXED))
         keep = fits ? DV_KEEP_COPY : DV_KEEP_STOP;
     job->strategy->core->decided("snapshot=%s bytes=%llu resident_pages=%llu copy_ns=%.0f "
                                  "fork_ns=%.0f target_ns=%.0f",

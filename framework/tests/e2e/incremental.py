@@ -16,8 +16,8 @@ import sys
 import time
 
 import chain
-from damage import cut, flip, full_disk_of
-from support import (BUILD, DEJAVU, Failure, Job, check, committed, dejavu, digest_of, events, hazard, main, native, skip,
+from damage import cut, fill_disk, flip, small_disk
+from support import (BUILD, DEJAVU, Job, check, check_one_line, committed, dejavu, digest_of, events, hazard, main, native, skip,
                      wait_until)
 
 PAGE = 4096
@@ -248,8 +248,31 @@ def ancestor_exchanged():
 
 
 def full_disk():
-    """The disk is full while an incremental image is written: the epoch is given up, the next one is whole."""
-    full_disk_of(incremental(None, "fork"))
+    """The disk is full while an incremental image is written and the application runs: the epoch is given up, those before
+    are whole, the application goes on, and the next epoch is committed when there is room again."""
+    small_disk("96m")
+    command = [hazard("churn"), "30000", "4", "64"]
+    with Job("run", *incremental(None, "fork"), "--", *command) as job:
+        job.wait_for(lambda: "STEP" in job.out(), "the first step")
+        for _ in range(3):
+            check(dejavu("checkpoint", "job").returncode == 0, "there is no checkpoint with room enough")
+        fill_disk("filler")
+        for attempt in range(8): # old images are overwritten: one may be large enough by chance
+            before = committed("job")
+            done = dejavu("checkpoint", "job")
+            if done.returncode != 0:
+                break
+            fill_disk("filler")
+        check_one_line(done, 3, r"job/epochs/\d+", "No space left")
+        check(committed("job") == before, "what is committed has changed")
+        check(dejavu("verify", "job").returncode == 0, "the epochs before are damaged")
+        check(job.process.poll() is None, "the application has ended")
+        os.unlink("filler")
+        check(dejavu("checkpoint", "job").returncode == 0, "there is no checkpoint after there is room again")
+        check(committed("job")[-1] > before[-1], "the next epoch is not committed")
+        check(dejavu("verify", "job").returncode == 0, "the epochs are not whole")
+        check(not events("job", "restart"), "the application was restarted")
+        end(job)
 
 
 def writer_killed():
