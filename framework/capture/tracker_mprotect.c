@@ -301,14 +301,34 @@ static int host_ready(uint64_t *mask)
     return 0;
 }
 
+/* Does another range that was cut from the same one reach into the block? Then they share its note. */
+static int is_shared(const struct range *r, uint64_t block)
+{
+    uint64_t low = r->origin + block * protect.block_bytes, high = low + protect.block_bytes;
+    for (size_t i = find(low); i < protect.count && protect.ranges[i].start < high; i++)
+        if (&protect.ranges[i] != r && protect.ranges[i].notes == r->notes)
+            return 1;
+    return 0;
+}
+
+/* Blocks [first, end) of the range are clean; one of which another range has a part stays noted, for that may be open. */
+static void clean_blocks(struct range *r, uint64_t first, uint64_t end)
+{
+    unsigned char was_first = r->notes->dirty[first], was_last = r->notes->dirty[end - 1];
+    memset(r->notes->dirty + first, 0, end - first);
+    if (was_first && is_shared(r, first))
+        r->notes->dirty[first] = 1;
+    if (was_last && is_shared(r, end - 1))
+        r->notes->dirty[end - 1] = 1;
+}
+
 /* Protect all of an open range; its pages are clean. */
 static void protect_range(struct range *r)
 {
     if (!(r->protection & PROT_WRITE))
         return;
     protect.protecting = 1;
-    memset(r->notes->dirty + block_of(r, r->start), 0,
-           block_of(r, r->end - 1) - block_of(r, r->start) + 1);
+    clean_blocks(r, block_of(r, r->start), block_of(r, r->end - 1) + 1);
     if (protect_call(r->start, r->end, r->protection & ~PROT_WRITE) == 0) {
         r->armed = 1;
     } else { /* half done, perhaps */
@@ -444,7 +464,7 @@ static enum dv_status collect_blocks(struct range *r, uint64_t start, uint64_t e
             return status == DV_OK ? each(arg, start, end) : status;
         }
         protect.mappings -= by;
-        memset(r->notes->dirty + first, 0, block - first);
+        clean_blocks(r, first, block);
     }
     return status;
 }
