@@ -1,6 +1,7 @@
 /* results/restart.h5: how soon a restarted job computes, and in which phases the time goes. */
 #include "analysis/stats/stats.h"
 #include "framework/tests/bench/record.h"
+#include "framework/tests/bench/sample.h"
 #include "harness/config/arena.h"
 #include "harness/config/say.h"
 #include "harness/record/events.h"
@@ -59,27 +60,11 @@ enum dv_status bench_read_restart(char *item, struct bench_tables *tables)
     return status;
 }
 
-struct sample {
-    double *value;
-    size_t count;
-};
-
-static void push(struct sample *s, double value)
-{
-    s->value = dv_reallocate(s->value, s->count + 1, sizeof *s->value);
-    s->value[s->count++] = value;
-}
-
-static double median(const struct sample *s)
-{
-    return s->count ? dv_stats_median(s->value, s->count) : (double)NAN;
-}
-
 /* Of the slowest rank of each restart, ms; bytes of all ranks, MiB. */
 enum { COMPUTING, SPLIT, MPI_INIT, READ, REBUILD, RESTORE, LOADED, LAZY, FIGURES };
 
 static void take_restart(const struct bench_tables *t, const struct bench_restart *restart,
-                         struct sample samples[FIGURES])
+                         struct bench_sample samples[FIGURES])
 {
     double figure[FIGURES] = {[COMPUTING] = (double)restart->computing_ns / 1e6};
     const struct dv_table *restores = &t->harness.table[DV_TABLE_RESTORES];
@@ -96,7 +81,7 @@ static void take_restart(const struct bench_tables *t, const struct bench_restar
         figure[LAZY] += (double)r->lazy_bytes / 0x1p20;
     }
     for (size_t i = 0; i < FIGURES; i++)
-        push(&samples[i], figure[i]);
+        bench_sample_push(&samples[i], figure[i]);
 }
 
 static bool is_like(const struct bench_restart *a, const struct bench_restart *b)
@@ -111,18 +96,19 @@ static const char *target_of(const struct bench_restart *restart)
                                                                                      : "250";
 }
 
-static void print_restarts(const struct bench_restart *restart, const struct sample *s)
+static void print_restarts(const struct bench_restart *restart, const struct bench_sample *s)
 {
     struct dv_interval i;
     char label[40], interval[40] = "";
     snprintf(label, sizeof label, "%s, %s", restart->program, restart->how);
     if (dv_stats_median_interval(s[COMPUTING].value, s[COMPUTING].count, CONFIDENCE, &i))
         snprintf(interval, sizeof interval, "[%.0f, %.0f]", i.low, i.high);
-    printf("%-14s %4zu %8.0f %-16s %8.0f %7s", label, s[COMPUTING].count, median(&s[COMPUTING]),
-           interval, dv_stats_maximum(s[COMPUTING].value, s[COMPUTING].count), target_of(restart));
+    printf("%-14s %4zu %8.0f %-16s %8.0f %7s", label, s[COMPUTING].count,
+           bench_sample_median(&s[COMPUTING]), interval,
+           dv_stats_maximum(s[COMPUTING].value, s[COMPUTING].count), target_of(restart));
     for (size_t k = SPLIT; k <= RESTORE; k++)
-        printf(" %8.1f", median(&s[k]));
-    printf(" %9.1f %9.1f\n", median(&s[LOADED]), median(&s[LAZY]));
+        printf(" %8.1f", bench_sample_median(&s[k]));
+    printf(" %9.1f %9.1f\n", bench_sample_median(&s[LOADED]), bench_sample_median(&s[LAZY]));
 }
 
 void bench_summarize_restart(const struct bench_tables *tables)
@@ -142,7 +128,7 @@ void bench_summarize_restart(const struct bench_tables *tables)
             before++;
         if (before < i)
             continue; /* with the first one like it */
-        struct sample samples[FIGURES] = {{NULL, 0}};
+        struct bench_sample samples[FIGURES] = {{NULL, 0}};
         for (size_t k = i; k < tables->restarts.count; k++) {
             const struct bench_restart *restart = dv_table_row(&tables->restarts, k);
             if (is_like(restart, first))

@@ -1,6 +1,7 @@
 /* results/stall.h5: how long checkpoints stop an application, and what they write. */
 #include "analysis/stats/stats.h"
 #include "framework/tests/bench/record.h"
+#include "framework/tests/bench/sample.h"
 #include "harness/config/arena.h"
 #include "harness/config/say.h"
 #include "harness/record/events.h"
@@ -93,23 +94,6 @@ enum dv_status bench_read_stall(char *item, struct bench_tables *tables)
 
 /* ---- the figures --------------------------------------------------------- */
 
-/* A list of doubles that grows. */
-struct sample {
-    double *value;
-    size_t count;
-};
-
-static void push(struct sample *s, double value)
-{
-    s->value = dv_reallocate(s->value, s->count + 1, sizeof *s->value);
-    s->value[s->count++] = value;
-}
-
-static double median(const struct sample *s)
-{
-    return dv_stats_median(s->value, s->count);
-}
-
 /* What the stall of the slowest rank is made of. */
 static const struct {
     const char *head;
@@ -125,8 +109,9 @@ static const struct {
 
 /* Of all jobs with one label; one value per epoch. */
 struct stalls {
-    struct sample part_ms[STALL_PARTS], rest_ms; /* rest: until RESUME, waiting for other ranks */
-    struct sample stall_ms, write_ms, commit_ms, data_mib, file_mib, inside_ms, changed_mib;
+    struct bench_sample part_ms[STALL_PARTS],
+        rest_ms; /* rest: until RESUME, waiting for other ranks */
+    struct bench_sample stall_ms, write_ms, commit_ms, data_mib, file_mib, inside_ms, changed_mib;
     size_t slowest[RANKS_SHOWN]; /* epochs in which this rank stood longest */
     size_t snapshots[DV_SNAPSHOT_KIND_FORK + 1];
 };
@@ -149,10 +134,10 @@ static void take_parts(const struct dv_epoch_row *slowest, struct stalls *s)
     for (size_t i = 0; i < STALL_PARTS; i++) {
         const void *member = (const char *)slowest + stall_parts[i].offset;
         double ns = (double)*(const int64_t *)member;
-        push(&s->part_ms[i], ns / 1e6);
+        bench_sample_push(&s->part_ms[i], ns / 1e6);
         rest -= ns;
     }
-    push(&s->rest_ms, rest / 1e6);
+    bench_sample_push(&s->rest_ms, rest / 1e6);
 }
 
 /* Rows first .. end - 1 are the ranks of one epoch. */
@@ -172,11 +157,11 @@ static void take_epoch(const struct dv_table *epochs, size_t first, size_t end, 
         file += (double)e->file_bytes;
         s->snapshots[e->snapshot]++;
     }
-    push(&s->stall_ms, stall / 1e6);
-    push(&s->write_ms, write / 1e6);
-    push(&s->commit_ms, (double)commit / 1e6);
-    push(&s->data_mib, data / 0x1p20);
-    push(&s->file_mib, file / 0x1p20);
+    bench_sample_push(&s->stall_ms, stall / 1e6);
+    bench_sample_push(&s->write_ms, write / 1e6);
+    bench_sample_push(&s->commit_ms, (double)commit / 1e6);
+    bench_sample_push(&s->data_mib, data / 0x1p20);
+    bench_sample_push(&s->file_mib, file / 0x1p20);
     if (slowest->rank >= 0 && slowest->rank < RANKS_SHOWN)
         s->slowest[slowest->rank]++;
     take_parts(slowest, s);
@@ -214,9 +199,9 @@ static void gather_rounds(const struct bench_tables *t, const struct bench_stall
             longest = fmax(longest, (double)r->longest_ns);
             pages += (double)r->pages;
         }
-        push(&s->changed_mib, pages * PAGE_BYTES / 0x1p20);
+        bench_sample_push(&s->changed_mib, pages * PAGE_BYTES / 0x1p20);
         if (first->round > FIRST_EPOCHS + 1)
-            push(&s->inside_ms, longest / 1e6);
+            bench_sample_push(&s->inside_ms, longest / 1e6);
     }
 }
 
@@ -252,24 +237,24 @@ static void print_stalls(const struct bench_stall_job *job, const struct stalls 
     if (dv_stats_median_interval(s->stall_ms.value, s->stall_ms.count, CONFIDENCE, &i))
         snprintf(interval, sizeof interval, "[%.1f, %.1f]", i.low, i.high);
     printf("%-26s %4zu %8.1f %-18s %8.1f %8.1f %-13s %-12s", label, s->stall_ms.count,
-           median(&s->stall_ms), interval,
+           bench_sample_median(&s->stall_ms), interval,
            dv_stats_quantile(s->stall_ms.value, s->stall_ms.count, 0.95),
            dv_stats_maximum(s->stall_ms.value, s->stall_ms.count), slowest, target_of(job));
     if (s->inside_ms.count)
-        printf(" %8.1f", median(&s->inside_ms));
+        printf(" %8.1f", bench_sample_median(&s->inside_ms));
     else
         printf(" %8s", "-");
-    printf(" %9.1f %9.1f", median(&s->data_mib), median(&s->file_mib));
+    printf(" %9.1f %9.1f", bench_sample_median(&s->data_mib), bench_sample_median(&s->file_mib));
     bool incremental = strcmp(job->capture, "full") != 0;
     if (s->changed_mib.count && incremental)
-        printf(" %9.1f %7.3f", median(&s->changed_mib),
-               median(&s->file_mib) / median(&s->changed_mib));
+        printf(" %9.1f %7.3f", bench_sample_median(&s->changed_mib),
+               bench_sample_median(&s->file_mib) / bench_sample_median(&s->changed_mib));
     else if (s->changed_mib.count)
-        printf(" %9.1f %7s", median(&s->changed_mib), "-");
+        printf(" %9.1f %7s", bench_sample_median(&s->changed_mib), "-");
     else
         printf(" %9s %7s", "-", "-");
-    printf(" %9.1f %9.1f  %s\n", median(&s->write_ms), median(&s->commit_ms),
-           snapshots_text(s, text, sizeof text));
+    printf(" %9.1f %9.1f  %s\n", bench_sample_median(&s->write_ms),
+           bench_sample_median(&s->commit_ms), snapshots_text(s, text, sizeof text));
 }
 
 static void print_parts(const struct bench_stall_job *job, const struct stalls *s)
@@ -278,8 +263,8 @@ static void print_parts(const struct bench_stall_job *job, const struct stalls *
     snprintf(label, sizeof label, "%s, %s, %s", job->program, job->capture, job->place);
     printf("%-26s", label);
     for (size_t i = 0; i < STALL_PARTS; i++)
-        printf(" %11.1f", median(&s->part_ms[i]));
-    printf(" %11.1f\n", median(&s->rest_ms));
+        printf(" %11.1f", bench_sample_median(&s->part_ms[i]));
+    printf(" %11.1f\n", bench_sample_median(&s->rest_ms));
 }
 
 static void free_stalls(struct stalls *s)
@@ -287,8 +272,8 @@ static void free_stalls(struct stalls *s)
     for (size_t i = 0; i < STALL_PARTS; i++)
         free(s->part_ms[i].value);
     free(s->rest_ms.value);
-    struct sample *all[] = {&s->stall_ms, &s->write_ms,  &s->commit_ms,  &s->data_mib,
-                            &s->file_mib, &s->inside_ms, &s->changed_mib};
+    struct bench_sample *all[] = {&s->stall_ms, &s->write_ms,  &s->commit_ms,  &s->data_mib,
+                                  &s->file_mib, &s->inside_ms, &s->changed_mib};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]->value);
 }

@@ -1,6 +1,7 @@
 /* The figures that issue 2 asks for, from the tables. */
 #include "analysis/stats/stats.h"
 #include "framework/tests/bench/record.h"
+#include "framework/tests/bench/sample.h"
 #include "harness/config/arena.h"
 
 #include <inttypes.h>
@@ -10,24 +11,7 @@
 
 #define CONFIDENCE 0.95
 
-/* A list of doubles that grows. */
-struct sample {
-    double *value;
-    size_t count;
-};
-
-static void push(struct sample *s, double value)
-{
-    s->value = dv_reallocate(s->value, s->count + 1, sizeof *s->value);
-    s->value[s->count++] = value;
-}
-
-static double median(const struct sample *s)
-{
-    return dv_stats_median(s->value, s->count);
-}
-
-static void print_interval(const struct sample *s, const char *format, double scale)
+static void print_interval(const struct bench_sample *s, const char *format, double scale)
 {
     struct dv_interval i;
     char low[32] = "-", high[32] = "-", text[72];
@@ -52,20 +36,20 @@ static bool is_of(const struct bench_batch *b, const struct bench_batch *like, i
 static double of_run(const struct dv_table *batches, const struct bench_batch *like, int64_t pair,
                      enum bench_base base)
 {
-    struct sample s = {NULL, 0};
+    struct bench_sample s = {NULL, 0};
     for (size_t i = 0; i < batches->count; i++) {
         const struct bench_batch *b = dv_table_row(batches, i);
         if (is_of(b, like, pair, base))
-            push(&s, b->seconds);
+            bench_sample_push(&s, b->seconds);
     }
-    double result = median(&s);
+    double result = bench_sample_median(&s);
     free(s.value);
     return result;
 }
 
 static void print_operation(const struct dv_table *batches, const struct bench_batch *like)
 {
-    struct sample native = {NULL, 0}, idle = {NULL, 0}, ratio = {NULL, 0};
+    struct bench_sample native = {NULL, 0}, idle = {NULL, 0}, ratio = {NULL, 0};
     int64_t pairs = 0;
     for (size_t i = 0; i < batches->count; i++) {
         const struct bench_batch *b = dv_table_row(batches, i);
@@ -76,13 +60,13 @@ static void print_operation(const struct dv_table *batches, const struct bench_b
         double a = of_run(batches, like, pair, BENCH_IDLE);
         if (isnan(n) || isnan(a))
             continue;
-        push(&native, n);
-        push(&idle, a);
-        push(&ratio, a / n);
+        bench_sample_push(&native, n);
+        bench_sample_push(&idle, a);
+        bench_sample_push(&ratio, a / n);
     }
     printf("%-10s %8" PRId64 " %4zu %11.3f %11.3f %9.3f %9.3f", like->operation, like->bytes,
-           ratio.count, median(&native) * 1e6, median(&idle) * 1e6, median(&idle) / median(&native),
-           median(&ratio));
+           ratio.count, bench_sample_median(&native) * 1e6, bench_sample_median(&idle) * 1e6,
+           bench_sample_median(&idle) / bench_sample_median(&native), bench_sample_median(&ratio));
     print_interval(&ratio, "%.3f", 1);
     printf(" %9.3f\n",
            dv_stats_minimum(idle.value, idle.count) / dv_stats_minimum(native.value, native.count));
@@ -109,7 +93,7 @@ void bench_summarize_latency(const struct bench_tables *tables)
 /* ---- bandwidth ----------------------------------------------------------- */
 
 struct job_samples {
-    struct sample copy, write, stall, first_write, read, restore; /* bytes per second */
+    struct bench_sample copy, write, stall, first_write, read, restore; /* bytes per second */
 };
 
 static void gather_copies(const struct bench_tables *t, int64_t run, struct job_samples *s)
@@ -117,7 +101,7 @@ static void gather_copies(const struct bench_tables *t, int64_t run, struct job_
     for (size_t i = 0; i < t->copies.count; i++) {
         const struct bench_copy *c = dv_table_row(&t->copies, i);
         if (c->run == run)
-            push(&s->copy, (double)c->copied_bytes / c->seconds);
+            bench_sample_push(&s->copy, (double)c->copied_bytes / c->seconds);
     }
 }
 
@@ -134,9 +118,9 @@ static void gather_epochs(const struct bench_tables *t, int64_t run, struct job_
             continue;
         double bytes = (double)e->data_bytes * 1e9;
         bool first = e->epoch <= FIRST_EPOCHS;
-        push(first ? &s->first_write : &s->write, bytes / (double)e->write_ns);
+        bench_sample_push(first ? &s->first_write : &s->write, bytes / (double)e->write_ns);
         if (!first)
-            push(&s->stall, bytes / (double)e->stall_ns);
+            bench_sample_push(&s->stall, bytes / (double)e->stall_ns);
     }
 }
 
@@ -160,16 +144,16 @@ static void gather_restores(const struct bench_tables *t, int64_t run, struct jo
         double bytes = (double)restored_bytes(t, r) * 1e9;
         if (r->run != run || r->read_ns <= 0 || bytes <= 0)
             continue;
-        push(&s->read, bytes / (double)r->read_ns);
-        push(&s->restore, bytes / (double)r->restore_ns);
+        bench_sample_push(&s->read, bytes / (double)r->read_ns);
+        bench_sample_push(&s->restore, bytes / (double)r->restore_ns);
     }
 }
 
-static void print_bandwidth(const char *what, const struct sample *s, double base)
+static void print_bandwidth(const char *what, const struct bench_sample *s, double base)
 {
-    printf("  %-44s %4zu %8.2f", what, s->count, median(s) * 1e-9);
+    printf("  %-44s %4zu %8.2f", what, s->count, bench_sample_median(s) * 1e-9);
     print_interval(s, "%.2f", 1e-9);
-    printf(" %6.0f %%\n", 100 * median(s) / base);
+    printf(" %6.0f %%\n", 100 * bench_sample_median(s) / base);
 }
 
 void bench_summarize_bandwidth(const struct bench_tables *tables)
@@ -183,7 +167,7 @@ void bench_summarize_bandwidth(const struct bench_tables *tables)
         gather_copies(tables, job->run, &s);
         gather_epochs(tables, job->run, &s);
         gather_restores(tables, job->run, &s);
-        double base = median(&s.copy);
+        double base = bench_sample_median(&s.copy);
         printf("%" PRId64 " rank%s\n", job->ranks, job->ranks == 1 ? "" : "s");
         print_bandwidth("memcpy", &s.copy, base);
         print_bandwidth("write, epochs 1 to 3 (new files)", &s.first_write, base);
@@ -191,7 +175,8 @@ void bench_summarize_bandwidth(const struct bench_tables *tables)
         print_bandwidth("whole stall, later epochs", &s.stall, base);
         print_bandwidth("restart: reading memory back", &s.read, base);
         print_bandwidth("restart: from the process's start", &s.restore, base);
-        struct sample *all[] = {&s.copy, &s.write, &s.stall, &s.first_write, &s.read, &s.restore};
+        struct bench_sample *all[] = {&s.copy,        &s.write, &s.stall,
+                                      &s.first_write, &s.read,  &s.restore};
         for (size_t k = 0; k < sizeof all / sizeof *all; k++)
             free(all[k]->value);
     }
