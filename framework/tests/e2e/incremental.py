@@ -467,9 +467,64 @@ def restore_lazy_packed():
     restored("lazy", "--codec", "lz4")
 
 
+def image_contents(job, epoch, known):
+    """All pages of an epoch of a job of one process, by its chain."""
+    if epoch == 0:
+        return {}
+    if epoch not in known:
+        name = max(n for n in os.listdir(f"{job}/epochs/{epoch:06d}") if n.endswith(".dvi"))
+        image = chain.Image(f"{job}/epochs/{epoch:06d}/{name}")
+        known[epoch] = chain.contents(image, image_contents(job, image.parent, known))
+    return known[epoch]
+
+
+def file_mappings(pid):
+    """Where files are mapped privately: their pages are in an image or in the file that the job keeps."""
+    with open(f"/proc/{pid}/maps") as f:
+        fields_of = [line.split() for line in f]
+    return [tuple(int(x, 16) for x in f[0].split("-")) for f in fields_of if f[4] != "0" and f[1][3] == "p"]
+
+
+def restored_memory():
+    """A program that waits is captured, killed, restored and captured again: but for its stack and the few pages that a
+    restore itself is about, its memory is what it was. (What it computes later would tell of what it looks at only.)"""
+    for how in ("eager", "lazy"):
+        for snapshot in ("copy", "fork"):
+            job_name = f"{how}.{snapshot}"
+            options = incremental(None, snapshot, "--codec", "none", "--keep", "100", "--restore", how)
+            with Job("run", *options, "--", hazard("churn"), "2500", "6", "64", env={"HAZARD_WAIT": "1"}, name=job_name) as job:
+                job.wait_for(lambda: "STEP" in job.out(), "the first step")
+                while "DONE" not in job.out().split():
+                    dejavu("checkpoint", job_name)
+                check(dejavu("checkpoint", job_name).returncode == 0, "no checkpoint")
+                before = last_committed(job_name)
+                os.kill(job.ranks()[0], signal.SIGKILL)
+                job.wait_for(lambda: len(events(job_name, "running")) == 2, "the restart")
+                check(dejavu("checkpoint", job_name).returncode == 0, "no checkpoint after the restart")
+                known, after = {}, last_committed(job_name)
+                then, now = (image_contents(job_name, e, known) for e in (before, after))
+                files = file_mappings(job.ranks()[0])
+                other = sorted(a for a in set(then) | set(now) if then.get(a) != now.get(a) and not (
+                    (a not in then or a not in now) and any(start <= a < stop for start, stop in files)))
+                print(f"{how}, {snapshot}: epoch {before}, restored and captured as {after}: {len(then)} pages that are not "
+                      f"zero, {len(other)} are other now: {' '.join(f'{a:#x}' for a in other)}")
+                check(len(other) <= 8, "the memory is not what it was")
+                end(job)
+
+
+def forkless():
+    """Memory that a forked process does not have: unless forking was asked for, at most one epoch is lost to it."""
+    command = [hazard("churn"), FOREVER, "1", "48", "+,forkless"]
+    with Job("run", *incremental(None, "auto", "--stall-target", "0s", "--interval", "60ms"), "--", *command) as job:
+        job.wait_committed(6)
+        end(job)
+    check(len(failures("job")) <= 1, "; ".join(failures("job")))
+
+
 if __name__ == "__main__":
     main({name.replace("_", "-"): case for name, case in list(globals().items())
           if callable(case) and getattr(case, "__module__", "") == "__main__" and name in
           ("oracle", "ancestor_flipped", "ancestor_flipped_lazy", "ancestor_truncated", "ancestor_lost", "ancestor_exchanged", "newest_flipped",
            "full_disk", "writer_killed", "coalescing", "bytes_written", "bytes_written_mpi", "least_state",
-           "restore_eager", "restore_lazy", "restore_lazy_packed")})
+           "restore_eager", "restore_lazy", "restore_lazy_packed", "restored_memory",
+           "forkless")})
