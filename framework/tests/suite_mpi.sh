@@ -42,10 +42,10 @@ kills kill-supervisor $few 2 --victim supervisor --interval 0.05:0.2 -- "$bin/np
 # Chains of incremental images, each run with a tracker, codec, chain length ... of its own.
 for benchmark in cg ft; do
     kills kill-incremental-$benchmark $few 2 --incremental --kills 2 --interval 0.05:0.2 -- "$bin/npb-$benchmark" --class W \
-        --iterations $([ $benchmark = cg ] && echo 900 || echo 150)
+        --iterations $([ $benchmark = cg ] && echo 500 || echo 100)
 done
 kills kill-incremental-in-write $few 2 --incremental --when writing --kills 3 --interval 0.05:0.15 -- "$bin/npb-mg" --class W \
-    --iterations 250
+    --iterations 150
 kills kill-incremental-churn $few 2 --incremental --kills 2 --interval 0.05:0.2 -- "$tests/hazard-mpi-churn" 1500 1 24
 kills kill-incremental-messages $few 2 --incremental --kills 2 --interval 0.05:0.3 -- "$tests/mpi-messages"
 
