@@ -106,6 +106,33 @@ static int is_same_file(const struct dv_open_fd *a, const struct dv_open_fd *b)
     return a->info.st_dev == b->info.st_dev && a->info.st_ino == b->info.st_ino;
 }
 
+/* The application's: what another thread of the lower half opens has a number of the application's for a moment, until it is
+ * moved. So the list is made twice, and what is on both is taken. */
+static enum dv_status list_settled(int limit, struct dv_open_fd **list, size_t *count)
+{
+    struct dv_open_fd *again = NULL;
+    size_t again_count = 0, kept = 0, at = 0;
+    enum dv_status status = list_descriptors(limit, list, count);
+    if (status != DV_OK)
+        return status;
+    status = list_descriptors(limit, &again, &again_count);
+    if (status != DV_OK) {
+        free(*list);
+        *list = NULL;
+        return status;
+    }
+    for (size_t i = 0; i < *count; i++) {
+        while (at < again_count && again[at].fd < (*list)[i].fd)
+            at++;
+        if (at < again_count && again[at].fd == (*list)[i].fd &&
+            is_same_file(&again[at], &(*list)[i]))
+            (*list)[kept++] = (*list)[i];
+    }
+    *count = kept;
+    free(again);
+    return DV_OK;
+}
+
 /* Descriptors that share position and flags, made by dup or fcntl. */
 static void find_duplicates(struct dv_open_fd *list, size_t count)
 {
@@ -413,7 +440,7 @@ enum dv_status dv_descriptors_capture(int lower_fd_base, const struct dv_fd_iden
 {
     struct dv_open_fd *list = NULL;
     size_t count = 0;
-    enum dv_status status = list_descriptors(lower_fd_base, &list, &count);
+    enum dv_status status = list_settled(lower_fd_base, &list, &count);
     if (status != DV_OK)
         return status;
     find_duplicates(list, count);
