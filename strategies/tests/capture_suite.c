@@ -209,9 +209,11 @@ static enum dv_status tracker_disarm(struct dv_tracker *tracker, uint64_t start,
 }
 
 static enum dv_status tracker_collect(struct dv_tracker *tracker, uint64_t start, uint64_t end,
+                                      uint32_t region_flags,
                                       enum dv_status (*each)(void *arg, uint64_t from, uint64_t to),
                                       void *arg)
 {
+    (void)region_flags;
     (void)tracker;
     int r = region_of(start);
     if (r == REGIONS || !current->tracked[r])

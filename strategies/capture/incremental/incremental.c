@@ -345,7 +345,7 @@ static enum dv_status select_zone(struct selection *selection, const struct dv_r
     enum dv_status status;
     if (z->mode == ZONE_TRACKED) {
         selection->seen = &seen;
-        status = s->ops->collect(s->tracker, z->start, z->end, add_run, selection);
+        status = s->ops->collect(s->tracker, z->start, z->end, region->flags, add_run, selection);
         selection->seen = NULL;
         if (status == DV_ERR_NOT_FOUND)
             return select_new(selection, region, z);

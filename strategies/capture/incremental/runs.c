@@ -33,9 +33,17 @@ static int by_start(const void *left, const void *right)
     return (a->start > b->start) - (a->start < b->start);
 }
 
+static int is_normal(const struct runs *r)
+{
+    for (size_t i = 1; i < r->count; i++)
+        if (r->items[i].start <= r->items[i - 1].end)
+            return 0;
+    return 1;
+}
+
 void runs_normalize(struct runs *r)
 {
-    if (!r->count)
+    if (!r->count || is_normal(r))
         return;
     qsort(r->items, r->count, sizeof *r->items, by_start);
     size_t last = 0;
