@@ -65,6 +65,10 @@ enum dv_status dv_oracle_write(const struct dv_capture_job *job,
 /* After the image is durable: does its chain say the same as the oracle? DV_ERR_INTERNAL names the first page. */
 enum dv_status dv_oracle_compare(const struct dv_capture_job *job, uint64_t *pages) DV_CHECKED;
 
+/* ---- strategy.c ---------------------------------------------------------- */
+/* What dv_capture_core.populated answers from, until NULL. */
+void dv_strategy_populated(const struct dv_page_set *populated);
+
 /* ---- shared.c ------------------------------------------------------------ */
 /* dv_capture_core.shared_alloc, shared_free. */
 void *dv_shared_alloc(size_t bytes);

@@ -108,6 +108,19 @@ enum dv_status dv_page_set_clip(struct dv_page_set *set, const struct dv_region_
     return DV_OK;
 }
 
+size_t dv_page_set_find(const struct dv_page_set *set, uint64_t address)
+{
+    size_t low = 0, high = set->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (set->ranges[middle].end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 void dv_page_set_free(struct dv_page_set *set)
 {
     free(set->ranges);

@@ -24,6 +24,8 @@ void dv_page_set_normalize(struct dv_page_set *set);
  * strategy `name`. */
 enum dv_status dv_page_set_clip(struct dv_page_set *set, const struct dv_region_list *regions,
                                 const uint64_t *data_end, const char *name) DV_CHECKED;
+/* Of a normalized set, the index of the first range that ends behind `address`. */
+size_t dv_page_set_find(const struct dv_page_set *set, uint64_t address);
 void dv_page_set_free(struct dv_page_set *set);
 
 #endif
