@@ -2,7 +2,7 @@
 
 #include "capture/regions.h"
 #include "common/fail.h"
-#include "image/files.h"
+#include "store/files.h"
 
 #include <dejavu/log.h>
 

@@ -4,8 +4,8 @@
 
 #include "common/fail.h"
 #include "common/io.h"
-#include "image/files.h"
-#include "image/store.h"
+#include "store/files.h"
+#include "store/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* The job directory's own files: `job` (what to run and how, written once, enough to restart from
- * any shell), `token` and `supervisor` (who runs the job now; see image/manifest.h for the layout).
+ * any shell), `token` and `supervisor` (who runs the job now; see store/manifest.h for the layout).
  *
  * A job file is lines `key = value`; a backslash, a newline and a carriage return in a value are
  * written \\ \n \r. `arg` and `env` are repeated, in order:
@@ -21,7 +21,7 @@
 #define DV_CONTROL_JOB_H
 
 #include "control/wire.h"
-#include "image/store.h"
+#include "store/store.h"
 
 #include <dejavu/status.h>
 

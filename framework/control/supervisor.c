@@ -5,8 +5,8 @@
 #include "common/io.h"
 #include "control/launch.h"
 #include "control/supervisor_state.h"
-#include "image/levels.h"
-#include "image/manifest.h"
+#include "store/levels.h"
+#include "store/manifest.h"
 
 #include <dejavu/log.h>
 

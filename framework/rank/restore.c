@@ -5,7 +5,7 @@
 #include "capture/lazy.h"
 #include "common/fail.h"
 #include "common/io.h"
-#include "image/store.h"
+#include "store/store.h"
 #include "rank/rank.h"
 #include "rank/raw.h"
 

@@ -1,6 +1,6 @@
 /* Unit test: complete epochs made from chains, at every level, and what a kill at any moment leaves. */
-#include "image/compact.h"
-#include "image/prune.h"
+#include "store/compact.h"
+#include "store/prune.h"
 #include "kill_point.h"
 #include "store_support.h"
 

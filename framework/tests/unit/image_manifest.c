@@ -1,5 +1,5 @@
 /* Unit test: manifests, listing, verification, pruning, and what a kill during pruning leaves. */
-#include "image/prune.h"
+#include "store/prune.h"
 #include "kill_point.h"
 #include "store_support.h"
 

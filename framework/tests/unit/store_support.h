@@ -2,8 +2,8 @@
 #ifndef DV_TESTS_STORE_SUPPORT_H
 #define DV_TESTS_STORE_SUPPORT_H
 
-#include "image/levels.h"
-#include "image/manifest.h"
+#include "store/levels.h"
+#include "store/manifest.h"
 #include "image_support.h"
 
 #define RANKS 5u

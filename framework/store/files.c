@@ -1,4 +1,4 @@
-#include "image/files.h"
+#include "store/files.h"
 
 #include "common/fail.h"
 #include "common/io.h"
