@@ -42,6 +42,9 @@ struct dv_capture_job {
 /* ---- snapshot.c ---------------------------------------------------------- */
 /* Must the pages of this region be copied before the application goes on, whatever the way? */
 int dv_snapshot_must_copy(const struct dv_region *region);
+/* A child does not have all of the memory (MADV_DONTFORK ...): from now on none is forked unless that was asked for. Any
+ * thread. */
+void dv_snapshot_fork_failed(void);
 /* Choose a way, into job->keep. */
 void dv_snapshot_choose(struct dv_capture_job *job, const struct dv_capture_request *request);
 /* Keep the pages, unless the way is DV_KEEP_STOP. The writer is complete but for pages. Where the chosen way cannot be gone,

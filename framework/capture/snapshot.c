@@ -55,6 +55,11 @@ static struct costs measured = {
 static struct costs costs; /* as seen lately */
 static int fork_fails;
 
+void dv_snapshot_fork_failed(void)
+{
+    __atomic_store_n(&fork_fails, 1, __ATOMIC_RELAXED);
+}
+
 int dv_snapshot_must_copy(const struct dv_region *region)
 {
     /* What is a file's, in a private mapping too, changes under the child when the file is written. */
@@ -80,7 +85,7 @@ static double measure_fork(void *unused)
             kill(getpid(), SIGKILL);
     uint64_t after = dv_now_ns();
     if (child < 0) {
-        fork_fails = 1;
+        dv_snapshot_fork_failed();
         return 0;
     }
     while (waitpid(child, NULL, __WALL) < 0 && errno == EINTR)
@@ -338,7 +343,7 @@ static enum dv_keep choose(const struct dv_capture_job *job,
     int fits = bytes <= shadow_limit();
     enum dv_keep keep = fits && (copy_ns <= fork_ns || copy_ns <= target_ns) ? DV_KEEP_COPY
                                                                              : DV_KEEP_FORK;
-    if (keep == DV_KEEP_FORK && fork_fails)
+    if (keep == DV_KEEP_FORK && __atomic_load_n(&fork_fails, __ATOMIC_RELAXED))
         keep = fits ? DV_KEEP_COPY : DV_KEEP_STOP;
     job->strategy->core->decided("snapshot=%s bytes=%llu resident_pages=%llu copy_ns=%.0f "
                                  "fork_ns=%.0f target_ns=%.0f",

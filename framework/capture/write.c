@@ -301,6 +301,8 @@ static enum dv_status wait_for_child(struct dv_capture_job *job, struct dv_captu
     figures->write_ns += result->write_ns;
     figures->sync_ns += result->sync_ns;
     figures->image = result->stats;
+    if (result->status == DV_ERR_UNSUPPORTED)
+        dv_snapshot_fork_failed();
     if (result->status != DV_OK)
         return dv_fail("capture", result->status, "%s", result->why);
     return DV_OK;

@@ -67,7 +67,8 @@ test_case oracle-hash 180 "$e2e/incremental.py" oracle --trackers hash --apps ch
 test_case oracle-mprotect 180 "$e2e/incremental.py" oracle --trackers mprotect --apps churn,cg,ft --epochs 4
 test_case oracle-mpi 180 "$e2e/incremental.py" oracle --trackers wp,mprotect --snapshots copy,fork --apps mpi-churn --epochs 4
 for name in ancestor-flipped ancestor-flipped-lazy ancestor-truncated ancestor-lost ancestor-exchanged newest-flipped full-disk \
-    writer-killed coalescing bytes-written bytes-written-mpi least-state restore-eager restore-lazy restore-lazy-packed; do
+    writer-killed coalescing bytes-written bytes-written-mpi least-state restore-eager restore-lazy restore-lazy-packed \
+    restored-memory forkless; do
     test_case "incremental-$name" 180 "$e2e/incremental.py" $name
 done
 # incremental NAME [KILL.PY'S OPTIONS] -- PROGRAM...: every run draws its tracker, codec, chain length ...

@@ -206,11 +206,11 @@ def moved_job():
     check(done.returncode == 0 and digest_of(done.stdout) == digest, "it does not restart from another place")
 
 
-def checkpoint_that_fails(environment_full, environment_free, options=()):
+def checkpoint_that_fails(environment_full, environment_free):
     """One epoch is committed, the next fails, the application runs on; the one after that is committed again."""
     program = (hazard("refused"), "nothing")
     digest = native(*program)
-    with Job("run", *options, "--", *program, env={"HAZARD_WAIT": "1"}) as job:
+    with Job("run", "--", *program, env={"HAZARD_WAIT": "1"}) as job:
         job.wait_word("HELD")
         check(dejavu("checkpoint", "job").returncode == 0, "the first checkpoint failed")
         environment_full(job)
@@ -229,31 +229,32 @@ def checkpoint_that_fails(environment_full, environment_free, options=()):
     return done_full.stderr
 
 
-def full_disk():
-    full_disk_of(())
-
-
-def full_disk_of(options):
-    """With these options of `dejavu run`."""
+def small_disk(size):
+    """Go on in a small file system of our own, if that can be had."""
     if os.getuid() != 0:
         skip("only root can make a small file system")
     if "DEJAVU_TEST_MOUNTED" not in os.environ:
         os.environ["DEJAVU_TEST_MOUNTED"] = "1"
         os.execvp("unshare", ["unshare", "--mount", sys.executable, *sys.argv])
     os.mkdir("small", 0o700)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=700", "none", "small"]).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", "small"]).returncode:
         skip("no tmpfs can be mounted here")
     os.chdir("small")
 
-    def fill(_):
-        with open("filler", "wb", buffering=0) as f:
-            try:
-                while f.write(b"x" * 65536):
-                    pass
-            except OSError:
-                pass
 
-    text = checkpoint_that_fails(fill, lambda _: os.unlink("filler"), options)
+def fill_disk(name):
+    """A file that takes all the room that is left."""
+    with open(name, "ab", buffering=0) as f:
+        try:
+            while f.write(b"x" * 65536):
+                pass
+        except OSError:
+            pass
+
+
+def full_disk():
+    small_disk("24m")
+    text = checkpoint_that_fails(lambda _: fill_disk("filler"), lambda _: os.unlink("filler"))
     check("No space left" in text, "the cause is not named")
 
 
@@ -275,4 +276,4 @@ if __name__ == "__main__":
     main({name.replace("_", "-"): case for name, case in list(globals().items())
           if callable(case) and getattr(case, "__module__", "") == "__main__" and name not in
           ("image", "manifest", "interrupted_job", "flip", "cut", "restart_falls_back", "try_damage",
-           "try_damage_of_manifest", "checkpoint_that_fails", "full_disk_of")})
+           "try_damage_of_manifest", "checkpoint_that_fails", "small_disk", "fill_disk")})

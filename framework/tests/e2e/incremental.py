@@ -16,8 +16,8 @@ import sys
 import time
 
 import chain
-from damage import cut, flip, full_disk_of
-from support import (BUILD, DEJAVU, Failure, Job, check, committed, dejavu, digest_of, events, hazard, main, native, skip,
+from damage import cut, fill_disk, flip, small_disk
+from support import (BUILD, DEJAVU, Job, check, check_one_line, committed, dejavu, digest_of, events, hazard, main, native, skip,
                      wait_until)
 
 PAGE = 4096
@@ -154,7 +154,7 @@ def oracle(*arguments):
 
 # ---- (c) damage -------------------------------------------------------------
 
-COMPUTE = [hazard("churn"), "8000", "5", "16"]
+COMPUTE = [hazard("churn"), "5000", "5", "16"]
 
 
 def interrupted_chain():
@@ -248,8 +248,31 @@ def ancestor_exchanged():
 
 
 def full_disk():
-    """The disk is full while an incremental image is written: the epoch is given up, the next one is whole."""
-    full_disk_of(incremental(None, "fork"))
+    """The disk is full while an incremental image is written and the application runs: the epoch is given up, those before
+    are whole, the application goes on, and the next epoch is committed when there is room again."""
+    small_disk("96m")
+    command = [hazard("churn"), "30000", "4", "64"]
+    with Job("run", *incremental(None, "fork"), "--", *command) as job:
+        job.wait_for(lambda: "STEP" in job.out(), "the first step")
+        for _ in range(3):
+            check(dejavu("checkpoint", "job").returncode == 0, "there is no checkpoint with room enough")
+        fill_disk("filler")
+        for attempt in range(8): # old images are overwritten: one may be large enough by chance
+            before = committed("job")
+            done = dejavu("checkpoint", "job")
+            if done.returncode != 0:
+                break
+            fill_disk("filler")
+        check_one_line(done, 3, r"job/epochs/\d+", "No space left")
+        check(committed("job") == before, "what is committed has changed")
+        check(dejavu("verify", "job").returncode == 0, "the epochs before are damaged")
+        check(job.process.poll() is None, "the application has ended")
+        os.unlink("filler")
+        check(dejavu("checkpoint", "job").returncode == 0, "there is no checkpoint after there is room again")
+        check(committed("job")[-1] > before[-1], "the next epoch is not committed")
+        check(dejavu("verify", "job").returncode == 0, "the epochs are not whole")
+        check(not events("job", "restart"), "the application was restarted")
+        end(job)
 
 
 def writer_killed():
@@ -444,9 +467,64 @@ def restore_lazy_packed():
     restored("lazy", "--codec", "lz4")
 
 
+def image_contents(job, epoch, known):
+    """All pages of an epoch of a job of one process, by its chain."""
+    if epoch == 0:
+        return {}
+    if epoch not in known:
+        name = max(n for n in os.listdir(f"{job}/epochs/{epoch:06d}") if n.endswith(".dvi"))
+        image = chain.Image(f"{job}/epochs/{epoch:06d}/{name}")
+        known[epoch] = chain.contents(image, image_contents(job, image.parent, known))
+    return known[epoch]
+
+
+def file_mappings(pid):
+    """Where files are mapped privately: their pages are in an image or in the file that the job keeps."""
+    with open(f"/proc/{pid}/maps") as f:
+        fields_of = [line.split() for line in f]
+    return [tuple(int(x, 16) for x in f[0].split("-")) for f in fields_of if f[4] != "0" and f[1][3] == "p"]
+
+
+def restored_memory():
+    """A program that waits is captured, killed, restored and captured again: but for its stack and the few pages that a
+    restore itself is about, its memory is what it was. (What it computes later would tell of what it looks at only.)"""
+    for how in ("eager", "lazy"):
+        for snapshot in ("copy", "fork"):
+            job_name = f"{how}.{snapshot}"
+            options = incremental(None, snapshot, "--codec", "none", "--keep", "100", "--restore", how)
+            with Job("run", *options, "--", hazard("churn"), "2500", "6", "64", env={"HAZARD_WAIT": "1"}, name=job_name) as job:
+                job.wait_for(lambda: "STEP" in job.out(), "the first step")
+                while "DONE" not in job.out().split():
+                    dejavu("checkpoint", job_name)
+                check(dejavu("checkpoint", job_name).returncode == 0, "no checkpoint")
+                before = last_committed(job_name)
+                os.kill(job.ranks()[0], signal.SIGKILL)
+                job.wait_for(lambda: len(events(job_name, "running")) == 2, "the restart")
+                check(dejavu("checkpoint", job_name).returncode == 0, "no checkpoint after the restart")
+                known, after = {}, last_committed(job_name)
+                then, now = (image_contents(job_name, e, known) for e in (before, after))
+                files = file_mappings(job.ranks()[0])
+                other = sorted(a for a in set(then) | set(now) if then.get(a) != now.get(a) and not (
+                    (a not in then or a not in now) and any(start <= a < stop for start, stop in files)))
+                print(f"{how}, {snapshot}: epoch {before}, restored and captured as {after}: {len(then)} pages that are not "
+                      f"zero, {len(other)} are other now: {' '.join(f'{a:#x}' for a in other)}")
+                check(len(other) <= 8, "the memory is not what it was")
+                end(job)
+
+
+def forkless():
+    """Memory that a forked process does not have: unless forking was asked for, at most one epoch is lost to it."""
+    command = [hazard("churn"), FOREVER, "1", "48", "+,forkless"]
+    with Job("run", *incremental(None, "auto", "--stall-target", "0s", "--interval", "60ms"), "--", *command) as job:
+        job.wait_committed(6)
+        end(job)
+    check(len(failures("job")) <= 1, "; ".join(failures("job")))
+
+
 if __name__ == "__main__":
     main({name.replace("_", "-"): case for name, case in list(globals().items())
           if callable(case) and getattr(case, "__module__", "") == "__main__" and name in
           ("oracle", "ancestor_flipped", "ancestor_flipped_lazy", "ancestor_truncated", "ancestor_lost", "ancestor_exchanged", "newest_flipped",
            "full_disk", "writer_killed", "coalescing", "bytes_written", "bytes_written_mpi", "least_state",
-           "restore_eager", "restore_lazy", "restore_lazy_packed")})
+           "restore_eager", "restore_lazy", "restore_lazy_packed", "restored_memory",
+           "forkless")})

@@ -143,7 +143,7 @@ def supported(option):
 
 def incremental_options(args, rng):
     """One of the many ways to take incremental checkpoints."""
-    tracker = rng.choice(["auto", "wp", "hash"])
+    tracker = rng.choice(["auto", "wp", "hash", "mprotect"])
     snapshot = "fork" if args.victim == "writer" else rng.choice(["auto", "stop", "copy", "fork"])
     codec = rng.choice(["auto", "none", "lz4", "zstd", "shuffle-lz4", "shuffle-zstd"])
     chosen = ["--capture", "incremental", "--capture-options", f"tracker={tracker}", "--snapshot", snapshot,
