@@ -24,15 +24,16 @@ struct dv_capture_job {
     struct dv_page_set pages;   /* to be written */
     struct dv_page_set inherit; /* populated and not to be written */
     struct dv_page_set populated;
-    uint64_t volatile_start, volatile_end; /* main stack near the stack pointer; DV_KEEP_STOP only */
-    char *bounce;                          /* DV_KEEP_STOP only */
-    char *kept;          /* pages that were copied, in the order of `pages` */
-    size_t kept_bytes;   /* mapped at `kept` */
-    int kept_is_own;     /* not the shadow that is kept for the next epoch */
-    pid_t child;         /* DV_KEEP_FORK: the writer; 0: none (any more) */
+    uint64_t volatile_start,
+        volatile_end;                /* main stack near the stack pointer; DV_KEEP_STOP only */
+    char *bounce;                    /* DV_KEEP_STOP only */
+    char *kept;                      /* pages that were copied, in the order of `pages` */
+    size_t kept_bytes;               /* mapped at `kept` */
+    int kept_is_own;                 /* not the shadow that is kept for the next epoch */
+    pid_t child;                     /* DV_KEEP_FORK: the writer; 0: none (any more) */
     struct dv_shared_result *result; /* what the child says */
-    int cancelled;       /* atomic */
-    int written;         /* DV_KEEP_STOP: pages and tables are in the file */
+    int cancelled;                   /* atomic */
+    int written;                     /* DV_KEEP_STOP: pages and tables are in the file */
     char image_directory[4096], image_name[64], job_directory[4096]; /* for the oracle */
     uint32_t rank;
     int inherits; /* there is a parent that pages may be inherited from */

@@ -8,8 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-
-
 struct dv_page_set {
     struct dv_page_run *ranges; /* freed by dv_page_set_free */
     size_t count, capacity;

@@ -8,7 +8,6 @@
  * So copying is better as long as the stall allows it. What things cost is measured when the process starts and again with
  * every epoch, since other ranks share the memory bus. */
 #include "capture/job.h"
-
 #include "common/fail.h"
 #include "common/io.h"
 
@@ -115,8 +114,8 @@ static double measure_copy(void *arg)
 
 void dv_snapshot_measure(void)
 {
-    char *memory = mmap(NULL, 2 * MEASURE_BYTES, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *memory =
+        mmap(NULL, 2 * MEASURE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return;
     madvise(memory, MEASURE_BYTES, MADV_NOHUGEPAGE);
@@ -227,11 +226,10 @@ static enum dv_status copy_range(const struct dv_region *region, uint64_t start,
     }
     enum dv_status status = dv_memory_read(start, to, length, &got);
     if (status == DV_OK && got != length)
-        status = dv_fail("capture", DV_ERR_UNSUPPORTED,
-                         "cannot read %#llx in the mapping %llx-%llx %s",
-                         (unsigned long long)(start + (uint64_t)got),
-                         (unsigned long long)region->start, (unsigned long long)region->end,
-                         region->path);
+        status =
+            dv_fail("capture", DV_ERR_UNSUPPORTED, "cannot read %#llx in the mapping %llx-%llx %s",
+                    (unsigned long long)(start + (uint64_t)got), (unsigned long long)region->start,
+                    (unsigned long long)region->end, region->path);
     return status;
 }
 
@@ -341,8 +339,8 @@ static enum dv_keep choose(const struct dv_capture_job *job,
            fork_ns = costs.fork_ns + (double)resident_pages * costs.fork_ns_per_page,
            target_ns = (double)request->stall_target_ns;
     int fits = bytes <= shadow_limit();
-    enum dv_keep keep = fits && (copy_ns <= fork_ns || copy_ns <= target_ns) ? DV_KEEP_COPY
-                                                                             : DV_KEEP_FORK;
+    enum dv_keep keep =
+        fits && (copy_ns <= fork_ns || copy_ns <= target_ns) ? DV_KEEP_COPY : DV_KEEP_FORK;
     if (keep == DV_KEEP_FORK && __atomic_load_n(&fork_fails, __ATOMIC_RELAXED))
         keep = fits ? DV_KEEP_COPY : DV_KEEP_STOP;
     job->strategy->core->decided("snapshot=%s bytes=%llu resident_pages=%llu copy_ns=%.0f "

@@ -498,8 +498,7 @@ static int is_tracked(uint64_t start, uint64_t end)
 }
 
 static enum dv_status protect_collect(struct dv_tracker *t, uint64_t start, uint64_t end,
-                                      uint32_t region_flags,
-                                      each_function each, void *arg)
+                                      uint32_t region_flags, each_function each, void *arg)
 {
     (void)region_flags;
     (void)t;

@@ -131,8 +131,7 @@ static enum dv_status wp_arm(struct dv_tracker *t, uint64_t start, uint64_t end)
                                     .mode = UFFDIO_REGISTER_MODE_WP};
     if (ioctl(t->uffd, UFFDIO_REGISTER, &range) != 0)
         return dv_fail_quietly(DV_ERR_UNSUPPORTED, "%#llx-%#llx cannot be tracked: %s",
-                               (unsigned long long)start, (unsigned long long)end,
-                               strerror(errno));
+                               (unsigned long long)start, (unsigned long long)end, strerror(errno));
     enum dv_status status = collect(t, start, end, 0, ignore, NULL);
     return status == DV_ERR_NOT_FOUND ? DV_ERR_UNSUPPORTED : status;
 }

@@ -37,7 +37,7 @@ struct dv_job {
     uint32_t ranks; /* as given with -n; 0: one process, started directly */
     char *capture, *capture_options, *protocol, *protocol_options;
     char *restore;     /* "auto", "eager", "lazy"; NULL: auto */
-    char *engine;  /* as dv_engine_parse reads it; NULL: all defaults */
+    char *engine;      /* as dv_engine_parse reads it; NULL: all defaults */
     double interval_s; /* 0: no periodic checkpoints */
     double quiesce_timeout_s;
     uint32_t max_restarts, keep;

@@ -1,7 +1,7 @@
 /* Epochs checked against their manifests: every image, and all that it inherits from. */
 #include "common/fail.h"
-#include "store/files.h"
 #include "image/image.h"
+#include "store/files.h"
 #include "store/manifest.h"
 
 #include <errno.h>

@@ -23,7 +23,7 @@ struct dv_tracker_cost {
     double written_ns; /* to the application, for each page that it writes first */
     double scan_ns;    /* for each page of a range that is collected */
     double arm_ns;     /* for each page of a range that is armed */
-    double reported;   /* pages reported for each page written, where every third page is; 1: exact */
+    double reported; /* pages reported for each page written, where every third page is; 1: exact */
 };
 
 struct dv_tracker_ops {

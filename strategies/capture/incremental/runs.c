@@ -76,8 +76,8 @@ enum dv_status runs_within(const struct dv_page_runs *list, uint64_t start, uint
     for (size_t i = runs_find(list, start);
          i < list->count && list->items[i].start < end && status == DV_OK; i++) {
         const struct dv_page_run *run = &list->items[i];
-        status = each(arg, run->start > start ? run->start : start,
-                      run->end < end ? run->end : end);
+        status =
+            each(arg, run->start > start ? run->start : start, run->end < end ? run->end : end);
     }
     return status;
 }
