@@ -8,7 +8,7 @@ O := $(if $(filter release,$(VARIANT)),build,build/$(VARIANT))
 include mk/toolchain.mk
 include mk/rules.mk
 
-MODULES := framework/common framework/gate framework/image framework/capture framework/rank framework/mpi \
+MODULES := framework/common framework/gate framework/image framework/store framework/capture framework/rank framework/mpi \
            framework/control framework/cli framework/tests strategies apps apps/hazards harness framework/tests/bench
 include $(wildcard $(addsuffix /module.mk,$(MODULES)))
 $(eval $(dv_generate_rules))

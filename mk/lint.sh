@@ -15,14 +15,15 @@ while read -r what pattern where; do
     hits=$(git grep -nE "$pattern" -- $where ':!*.md' | head -n 5)
     [ -n "$hits" ] && problem "layering, $what:"$'\n'"$hits"
 done <<'RULES'
-gate-depends-on-nothing ^#include."(common|image|control|capture|rank|mpi)/ framework/gate
-strategies-include-public-headers-only ^#include."(gate|common|image|control|capture|rank|mpi)/ strategies/capture strategies/protocol
-harness-includes-public-headers-only ^#include."(gate|image|control|capture|rank|mpi)/ harness
-the-upper-half-includes-no-lower-half ^#include."(image|control|capture|rank)/ framework/mpi
-the-image-layer-knows-no-rank ^#include."(control|capture|rank|mpi)/ framework/image
+gate-depends-on-nothing ^#include."(common|image|store|control|capture|rank|mpi)/ framework/gate
+strategies-include-public-headers-only ^#include."(gate|common|image|store|control|capture|rank|mpi)/ strategies/capture strategies/protocol
+harness-includes-public-headers-only ^#include."(gate|image|store|control|capture|rank|mpi)/ harness
+the-upper-half-includes-no-lower-half ^#include."(image|store|control|capture|rank)/ framework/mpi
+the-image-layer-knows-no-store-and-no-rank ^#include."(store|control|capture|rank|mpi)/ framework/image
+the-store-knows-no-rank ^#include."(control|capture|rank|mpi)/ framework/store
 applications-know-nothing-of-dejavu ^#include.*(dejavu/|gate/|framework/) apps/npb apps/common
 RULES
-git grep -nE '"(full|incremental|coordinated|message_logged|message-logged)"' -- framework/gate framework/capture framework/image framework/mpi framework/control && problem "layering: the core names a strategy"
+git grep -nE '"(full|incremental|coordinated|message_logged|message-logged)"' -- framework/gate framework/capture framework/image framework/store framework/mpi framework/control && problem "layering: the core names a strategy"
 
 # Function bodies and files that scroll.
 while read -r lines file; do

@@ -2,7 +2,7 @@
 
 #include "capture/regions.h"
 #include "common/fail.h"
-#include "image/files.h"
+#include "store/files.h"
 
 #include <dejavu/log.h>
 
@@ -19,7 +19,7 @@
 struct held {
     uint64_t device, inode;
     off_t size;
-    struct timespec changed; /* st_ctim: tells every write */
+    struct timespec changed;       /* st_ctim: tells every write */
     char name[DV_FILE_NAME_BYTES]; /* "": cannot be kept */
 };
 

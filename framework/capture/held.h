@@ -1,4 +1,4 @@
-/* Which of the files that the upper half maps privately are kept in the job directory (image/files.h), so that their pages
+/* Which of the files that the upper half maps privately are kept in the job directory (store/files.h), so that their pages
  * need not be in images. Files are kept in the background; a capture only asks. */
 #ifndef DV_CAPTURE_HELD_H
 #define DV_CAPTURE_HELD_H

@@ -24,15 +24,16 @@ struct dv_capture_job {
     struct dv_page_set pages;   /* to be written */
     struct dv_page_set inherit; /* populated and not to be written */
     struct dv_page_set populated;
-    uint64_t volatile_start, volatile_end; /* main stack near the stack pointer; DV_KEEP_STOP only */
-    char *bounce;                          /* DV_KEEP_STOP only */
-    char *kept;          /* pages that were copied, in the order of `pages` */
-    size_t kept_bytes;   /* mapped at `kept` */
-    int kept_is_own;     /* not the shadow that is kept for the next epoch */
-    pid_t child;         /* DV_KEEP_FORK: the writer; 0: none (any more) */
+    uint64_t volatile_start,
+        volatile_end;                /* main stack near the stack pointer; DV_KEEP_STOP only */
+    char *bounce;                    /* DV_KEEP_STOP only */
+    char *kept;                      /* pages that were copied, in the order of `pages` */
+    size_t kept_bytes;               /* mapped at `kept` */
+    int kept_is_own;                 /* not the shadow that is kept for the next epoch */
+    pid_t child;                     /* DV_KEEP_FORK: the writer; 0: none (any more) */
     struct dv_shared_result *result; /* what the child says */
-    int cancelled;       /* atomic */
-    int written;         /* DV_KEEP_STOP: pages and tables are in the file */
+    int cancelled;                   /* atomic */
+    int written;                     /* DV_KEEP_STOP: pages and tables are in the file */
     char image_directory[4096], image_name[64], job_directory[4096]; /* for the oracle */
     uint32_t rank;
     int inherits; /* there is a parent that pages may be inherited from */
@@ -67,6 +68,10 @@ enum dv_status dv_oracle_write(const struct dv_capture_job *job,
                                const struct dv_capture_request *request) DV_CHECKED;
 /* After the image is durable: does its chain say the same as the oracle? DV_ERR_INTERNAL names the first page. */
 enum dv_status dv_oracle_compare(const struct dv_capture_job *job, uint64_t *pages) DV_CHECKED;
+
+/* ---- strategy.c ---------------------------------------------------------- */
+/* What dv_capture_core.populated answers from, until NULL. */
+void dv_strategy_populated(const struct dv_page_set *populated);
 
 /* ---- shared.c ------------------------------------------------------------ */
 /* dv_capture_core.shared_alloc, shared_free. */

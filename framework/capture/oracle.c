@@ -1,11 +1,10 @@
 /* The oracle: a full image of the same instant, taken by the plainest means there are (no tracker, no digest, no parent, the
  * application stopped), and compared with what the epoch's chain says. */
 #include "capture/job.h"
-
 #include "common/fail.h"
 #include "common/io.h"
-#include "image/files.h"
-#include "image/store.h"
+#include "store/files.h"
+#include "store/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +51,8 @@ static enum dv_status write_populated(const struct dv_capture_job *job,
                             job->populated.ranges[k].start < region->end;
              k++) {
             const struct dv_page_run *run = &job->populated.ranges[k];
-            status = write_region(writer, region, run->start > region->start ? run->start : region->start,
+            status = write_region(writer, region,
+                                  run->start > region->start ? run->start : region->start,
                                   run->end < region->end ? run->end : region->end, buffer);
         }
     }

@@ -35,9 +35,18 @@ static int compare_ranges(const void *left, const void *right)
     return (a->start > b->start) - (a->start < b->start);
 }
 
+/* Strategies go through regions in order, so this is the rule. */
+static int is_normal(const struct dv_page_set *set)
+{
+    for (size_t i = 1; i < set->count; i++)
+        if (set->ranges[i].start <= set->ranges[i - 1].end)
+            return 0;
+    return 1;
+}
+
 void dv_page_set_normalize(struct dv_page_set *set)
 {
-    if (set->count == 0)
+    if (set->count == 0 || is_normal(set))
         return;
     qsort(set->ranges, set->count, sizeof *set->ranges, compare_ranges);
     size_t last = 0;
@@ -97,6 +106,19 @@ enum dv_status dv_page_set_clip(struct dv_page_set *set, const struct dv_region_
     dv_page_set_free(set);
     *set = clipped;
     return DV_OK;
+}
+
+size_t dv_page_set_find(const struct dv_page_set *set, uint64_t address)
+{
+    size_t low = 0, high = set->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (set->ranges[middle].end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 void dv_page_set_free(struct dv_page_set *set)

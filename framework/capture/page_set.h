@@ -8,8 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-
-
 struct dv_page_set {
     struct dv_page_run *ranges; /* freed by dv_page_set_free */
     size_t count, capacity;
@@ -24,6 +22,8 @@ void dv_page_set_normalize(struct dv_page_set *set);
  * strategy `name`. */
 enum dv_status dv_page_set_clip(struct dv_page_set *set, const struct dv_region_list *regions,
                                 const uint64_t *data_end, const char *name) DV_CHECKED;
+/* Of a normalized set, the index of the first range that ends behind `address`. */
+size_t dv_page_set_find(const struct dv_page_set *set, uint64_t address);
 void dv_page_set_free(struct dv_page_set *set);
 
 #endif

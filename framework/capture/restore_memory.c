@@ -6,7 +6,7 @@
 #include "common/fail.h"
 #include "common/io.h"
 #include "gate/gate.h"
-#include "image/files.h"
+#include "store/files.h"
 
 #include <dejavu/log.h>
 

@@ -8,7 +8,6 @@
  * So copying is better as long as the stall allows it. What things cost is measured when the process starts and again with
  * every epoch, since other ranks share the memory bus. */
 #include "capture/job.h"
-
 #include "common/fail.h"
 #include "common/io.h"
 
@@ -47,14 +46,17 @@ static struct {
  * before it is copied to, which takes several times as long. */
 #define COPY_NS_PER_BYTE 0.08
 #define NEW_NS_PER_BYTE 0.4
-static struct {
+struct costs {
     double copy_ns_per_byte, fork_ns, fork_ns_per_page;
-    int fork_fails;
-} costs = {.copy_ns_per_byte = COPY_NS_PER_BYTE, .fork_ns = 500e3, .fork_ns_per_page = 50};
+};
+static struct costs measured = {
+    .copy_ns_per_byte = COPY_NS_PER_BYTE, .fork_ns = 500e3, .fork_ns_per_page = 50};
+static struct costs costs; /* as seen lately */
+static int fork_fails;
 
 void dv_snapshot_fork_failed(void)
 {
-    __atomic_store_n(&costs.fork_fails, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&fork_fails, 1, __ATOMIC_RELAXED);
 }
 
 int dv_snapshot_must_copy(const struct dv_region *region)
@@ -82,7 +84,7 @@ static double measure_fork(void *unused)
             kill(getpid(), SIGKILL);
     uint64_t after = dv_now_ns();
     if (child < 0) {
-        costs.fork_fails = 1;
+        dv_snapshot_fork_failed();
         return 0;
     }
     while (waitpid(child, NULL, __WALL) < 0 && errno == EINTR)
@@ -112,8 +114,8 @@ static double measure_copy(void *arg)
 
 void dv_snapshot_measure(void)
 {
-    char *memory = mmap(NULL, 2 * MEASURE_BYTES, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *memory =
+        mmap(NULL, 2 * MEASURE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return;
     madvise(memory, MEASURE_BYTES, MADV_NOHUGEPAGE);
@@ -121,13 +123,14 @@ void dv_snapshot_measure(void)
     memset(memory, 1, 2 * MEASURE_BYTES);
     double pages = 2 * MEASURE_BYTES / DV_PAGE_BYTES, large = least_of(measure_fork, NULL);
     /* So few bytes stay in the cache, which says what memory is at least as slow as. */
-    costs.copy_ns_per_byte = least_of(measure_copy, memory) / MEASURE_BYTES;
-    if (costs.copy_ns_per_byte < COPY_NS_PER_BYTE)
-        costs.copy_ns_per_byte = COPY_NS_PER_BYTE;
+    measured.copy_ns_per_byte = least_of(measure_copy, memory) / MEASURE_BYTES;
+    if (measured.copy_ns_per_byte < COPY_NS_PER_BYTE)
+        measured.copy_ns_per_byte = COPY_NS_PER_BYTE;
     munmap(memory, 2 * MEASURE_BYTES);
-    costs.fork_ns = small;
+    measured.fork_ns = small;
     if (large > small)
-        costs.fork_ns_per_page = (large - small) / pages;
+        measured.fork_ns_per_page = (large - small) / pages;
+    costs = measured;
     dv_debug("capture", "copying costs %.3f ns per byte, forking %.0f us and %.0f ns per page",
              costs.copy_ns_per_byte, costs.fork_ns / 1e3, costs.fork_ns_per_page);
 }
@@ -136,6 +139,13 @@ void dv_snapshot_measure(void)
 static void learn(double *known, double seen)
 {
     *known = (*known + seen) / 2;
+}
+
+/* What was not done this time is believed a little less to be as dear as it was the last time: the machine may have been busy
+ * with something else then. */
+static void forgive(double *known, double base)
+{
+    *known = (3 * *known + base) / 4;
 }
 
 /* ---- the shadow ---------------------------------------------------------- */
@@ -216,11 +226,10 @@ static enum dv_status copy_range(const struct dv_region *region, uint64_t start,
     }
     enum dv_status status = dv_memory_read(start, to, length, &got);
     if (status == DV_OK && got != length)
-        status = dv_fail("capture", DV_ERR_UNSUPPORTED,
-                         "cannot read %#llx in the mapping %llx-%llx %s",
-                         (unsigned long long)(start + (uint64_t)got),
-                         (unsigned long long)region->start, (unsigned long long)region->end,
-                         region->path);
+        status =
+            dv_fail("capture", DV_ERR_UNSUPPORTED, "cannot read %#llx in the mapping %llx-%llx %s",
+                    (unsigned long long)(start + (uint64_t)got), (unsigned long long)region->start,
+                    (unsigned long long)region->end, region->path);
     return status;
 }
 
@@ -330,9 +339,9 @@ static enum dv_keep choose(const struct dv_capture_job *job,
            fork_ns = costs.fork_ns + (double)resident_pages * costs.fork_ns_per_page,
            target_ns = (double)request->stall_target_ns;
     int fits = bytes <= shadow_limit();
-    enum dv_keep keep = fits && (copy_ns <= fork_ns || copy_ns <= target_ns) ? DV_KEEP_COPY
-                                                                             : DV_KEEP_FORK;
-    if (keep == DV_KEEP_FORK && __atomic_load_n(&costs.fork_fails, __ATOMIC_RELAXED))
+    enum dv_keep keep =
+        fits && (copy_ns <= fork_ns || copy_ns <= target_ns) ? DV_KEEP_COPY : DV_KEEP_FORK;
+    if (keep == DV_KEEP_FORK && __atomic_load_n(&fork_fails, __ATOMIC_RELAXED))
         keep = fits ? DV_KEEP_COPY : DV_KEEP_STOP;
     job->strategy->core->decided("snapshot=%s bytes=%llu resident_pages=%llu copy_ns=%.0f "
                                  "fork_ns=%.0f target_ns=%.0f",
@@ -378,6 +387,10 @@ void dv_snapshot_choose(struct dv_capture_job *job, const struct dv_capture_requ
 enum dv_status dv_snapshot_keep(struct dv_capture_job *job)
 {
     enum dv_status status = DV_OK;
+    if (job->keep != DV_KEEP_COPY)
+        forgive(&costs.copy_ns_per_byte, measured.copy_ns_per_byte);
+    if (job->keep != DV_KEEP_FORK)
+        forgive(&costs.fork_ns_per_page, measured.fork_ns_per_page);
     if (job->keep == DV_KEEP_COPY) {
         pthread_mutex_lock(&shadow.lock);
         status = keep_by_copy(job, set_bytes(&job->pages));

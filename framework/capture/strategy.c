@@ -93,9 +93,33 @@ static uint64_t huge_bytes(const struct dv_region *region)
     return bytes;
 }
 
+/* What the take under way has found out already. */
+static const struct dv_page_set *populated_now;
+
+void dv_strategy_populated(const struct dv_page_set *populated)
+{
+    populated_now = populated;
+}
+
+static enum dv_status populated(const struct dv_region *region,
+                                enum dv_status (*each)(void *arg, uint64_t start, uint64_t end),
+                                void *arg)
+{
+    if (!populated_now)
+        return dv_region_populated(region, each, arg);
+    enum dv_status status = DV_OK;
+    uint64_t from = region->live_from, to = region->end;
+    for (size_t i = dv_page_set_find(populated_now, from);
+         i < populated_now->count && populated_now->ranges[i].start < to && status == DV_OK; i++) {
+        const struct dv_page_run *run = &populated_now->ranges[i];
+        status = each(arg, run->start > from ? run->start : from, run->end < to ? run->end : to);
+    }
+    return status;
+}
+
 static const struct dv_capture_core core = {
     .add = dv_page_set_add,
-    .populated = dv_region_populated,
+    .populated = populated,
     .explain = explain,
     .shared_alloc = dv_shared_alloc,
     .shared_free = dv_shared_free,

@@ -186,7 +186,9 @@ static enum dv_status ask_strategy(struct take *t)
     strategy->regions = &job->list;
     strategy->populated = &runs;
     strategy->parent_epoch = t->request->identity->parent_epoch;
+    dv_strategy_populated(&job->populated);
     enum dv_status status = strategy->ops->select(strategy, job->epoch, &job->pages);
+    dv_strategy_populated(NULL);
     strategy->regions = NULL;
     strategy->populated = NULL;
     return status;

@@ -498,8 +498,9 @@ static int is_tracked(uint64_t start, uint64_t end)
 }
 
 static enum dv_status protect_collect(struct dv_tracker *t, uint64_t start, uint64_t end,
-                                      each_function each, void *arg)
+                                      uint32_t region_flags, each_function each, void *arg)
 {
+    (void)region_flags;
     (void)t;
     uint64_t mask;
     enum dv_status status = DV_OK;

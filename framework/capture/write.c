@@ -1,7 +1,6 @@
 /* Writing what a take has kept; see job.h. The path from dv_job_write_pages down runs in a forked child of a process with
  * threads, too: it allocates nothing and takes no lock. */
 #include "capture/job.h"
-
 #include "common/fail.h"
 #include "common/io.h"
 #include "gate/gate.h"
@@ -37,8 +36,8 @@ struct dv_shared_result {
 /* A pass over the pages. */
 struct pass {
     struct dv_capture_job *job;
-    size_t region;   /* the one that the last page was in */
-    size_t kept_at;  /* how far the kept pages are used up */
+    size_t region;  /* the one that the last page was in */
+    size_t kept_at; /* how far the kept pages are used up */
     uint64_t given_back;
     int in_child;
 };
@@ -188,9 +187,8 @@ static enum dv_status write_both_sets(struct pass *pass)
             status = write_run(pass, pages->ranges[p].start, pages->ranges[p].end);
             p++;
         } else {
-            status =
-                dv_image_write_inherited(pass->job->writer, inherit->ranges[i].start,
-                                         inherit->ranges[i].end - inherit->ranges[i].start);
+            status = dv_image_write_inherited(pass->job->writer, inherit->ranges[i].start,
+                                              inherit->ranges[i].end - inherit->ranges[i].start);
             i++;
         }
     }
@@ -230,11 +228,11 @@ static enum dv_status check_region(const struct dv_region *region, uint64_t page
         dv_pread_full(pagemap, &entry, sizeof entry, page / DV_PAGE_BYTES * sizeof entry, &got);
     if (status == DV_OK && got == sizeof entry && (entry >> 62) != 0)
         return DV_OK;
-    return dv_fail("capture", DV_ERR_UNSUPPORTED,
-                   "the mapping %llx-%llx %s is not inherited by a forked process (MADV_DONTFORK or "
-                   "MADV_WIPEONFORK), so that it cannot be written by one; use --snapshot copy",
-                   (unsigned long long)region->start, (unsigned long long)region->end,
-                   region->path);
+    return dv_fail(
+        "capture", DV_ERR_UNSUPPORTED,
+        "the mapping %llx-%llx %s is not inherited by a forked process (MADV_DONTFORK or "
+        "MADV_WIPEONFORK), so that it cannot be written by one; use --snapshot copy",
+        (unsigned long long)region->start, (unsigned long long)region->end, region->path);
 }
 
 static enum dv_status check_regions(const struct dv_capture_job *job)
@@ -328,8 +326,7 @@ static enum dv_status write_here(struct dv_capture_job *job, struct dv_capture_f
 
 enum dv_status dv_capture_write(struct dv_capture_job *job, struct dv_capture_figures *figures)
 {
-    enum dv_status status =
-        job->child ? wait_for_child(job, figures) : write_here(job, figures);
+    enum dv_status status = job->child ? wait_for_child(job, figures) : write_here(job, figures);
     if (status == DV_OK && job->oracle)
         status = dv_oracle_compare(job, &figures->oracle_pages);
     return status;

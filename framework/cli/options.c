@@ -51,32 +51,36 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
          "image "
          "and reads pages as they are touched; auto: eager if there is memory for it",
          CLI_RUN | CLI_RESTART, CLI_TEXT},
-    [CLI_OPT_SNAPSHOT] = {"snapshot", 0, "auto|copy|fork|stop", "auto",
-                          "how pages are kept while they are written and the application runs: copied, by a forked "
-                          "process, or not at all (it stands still); auto: copied if that is quick, else forked",
-                          CLI_RUN | CLI_RESTART, CLI_TEXT},
+    [CLI_OPT_SNAPSHOT] =
+        {"snapshot", 0, "auto|copy|fork|stop", "auto",
+         "how pages are kept while they are written and the application runs: copied, by a forked "
+         "process, or not at all (it stands still); auto: copied if that is quick, else forked",
+         CLI_RUN | CLI_RESTART, CLI_TEXT},
     [CLI_OPT_STALL_TARGET] = {"stall-target", 0, "TIME", "20ms",
                               "with --snapshot auto: copy rather than fork if that takes no longer",
                               CLI_RUN | CLI_RESTART, CLI_SECONDS},
     [CLI_OPT_CODEC] = {"codec", 0, "auto|none|lz4|zstd|shuffle-lz4|shuffle-zstd", "auto",
                        "how image blocks are packed; auto: by a sample of each region, if it pays",
                        CLI_RUN | CLI_RESTART, CLI_TEXT},
-    [CLI_OPT_ORACLE] = {"oracle", 0, NULL, "no",
-                        "compare each epoch with a full image of the same instant (slow; for tests)",
-                        CLI_RUN | CLI_RESTART, CLI_FLAG},
-    [CLI_OPT_LEVEL] = {"level", 0, "NAME", "shared",
-                       "where images go: shared (the job directory), memory or disk (the nodes' directories), "
-                       "partner (each also on the next node), rs (with parity on other nodes)",
-                       CLI_RUN | CLI_RESTART, CLI_TEXT},
+    [CLI_OPT_ORACLE] =
+        {"oracle", 0, NULL, "no",
+         "compare each epoch with a full image of the same instant (slow; for tests)",
+         CLI_RUN | CLI_RESTART, CLI_FLAG},
+    [CLI_OPT_LEVEL] =
+        {"level", 0, "NAME", "shared",
+         "where images go: shared (the job directory), memory or disk (the nodes' directories), "
+         "partner (each also on the next node), rs (with parity on other nodes)",
+         CLI_RUN | CLI_RESTART, CLI_TEXT},
     [CLI_OPT_NODES] = {"nodes", 0, "DIR,DIR,...", "",
-                       "a directory for each node; ranks go to nodes in blocks", CLI_RUN | CLI_RESTART,
-                       CLI_TEXT},
+                       "a directory for each node; ranks go to nodes in blocks",
+                       CLI_RUN | CLI_RESTART, CLI_TEXT},
     [CLI_OPT_PARITY] = {"parity", 0, "M", "1", "with --level rs: how many lost nodes are survived",
                         CLI_RUN | CLI_RESTART, CLI_COUNT},
-    [CLI_OPT_CHAIN] = {"chain", 0, "K", "8",
-                       "when an epoch needs more than this many, itself included, a complete one is made of "
-                       "it in the background; 0: never",
-                       CLI_RUN | CLI_RESTART, CLI_COUNT},
+    [CLI_OPT_CHAIN] =
+        {"chain", 0, "K", "8",
+         "when an epoch needs more than this many, itself included, a complete one is made of "
+         "it in the background; 0: never",
+         CLI_RUN | CLI_RESTART, CLI_COUNT},
     [CLI_OPT_MPIEXEC] = {"mpiexec", 0, "PROGRAM", "mpiexec.mpich",
                          "the launcher of the MPI library that DejaVu was built with",
                          CLI_RUN | CLI_RESTART, CLI_TEXT},

@@ -2,7 +2,7 @@
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "common/fail.h"
-#include "image/levels.h"
+#include "store/levels.h"
 
 #include <errno.h>
 #include <limits.h>

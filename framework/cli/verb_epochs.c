@@ -3,9 +3,9 @@
 #include "cli/verbs.h"
 #include "common/fail.h"
 #include "control/job.h"
-#include "image/epochs.h"
-#include "image/levels.h"
-#include "image/manifest.h"
+#include "store/epochs.h"
+#include "store/levels.h"
+#include "store/manifest.h"
 
 #include <dejavu/log.h>
 

@@ -4,7 +4,7 @@
 #include "common/fail.h"
 #include "control/client.h"
 #include "control/launch.h"
-#include "image/manifest.h"
+#include "store/manifest.h"
 
 #include <dejavu/log.h>
 

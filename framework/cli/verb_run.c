@@ -6,7 +6,7 @@
 #include "control/engine.h"
 #include "control/program.h"
 #include "control/supervisor.h"
-#include "image/manifest.h"
+#include "store/manifest.h"
 
 #include <dejavu/log.h>
 #include <dejavu/option.h>

@@ -3,9 +3,9 @@
 #include "cli/verbs.h"
 #include "common/fail.h"
 #include "control/engine.h"
-#include "image/compact.h"
-#include "image/manifest.h"
-#include "image/prune.h"
+#include "store/compact.h"
+#include "store/manifest.h"
+#include "store/prune.h"
 
 #include <dejavu/log.h>
 

@@ -2,8 +2,8 @@
 #include "common/fail.h"
 #include "common/io.h"
 #include "control/supervisor_state.h"
-#include "image/levels.h"
-#include "image/manifest.h"
+#include "store/levels.h"
+#include "store/manifest.h"
 
 #include <dejavu/log.h>
 

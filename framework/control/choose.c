@@ -4,8 +4,8 @@
 #include "control/supervisor_state.h"
 #include "gate/gate.h"
 #include "image/image.h"
-#include "image/levels.h"
-#include "image/manifest.h"
+#include "store/levels.h"
+#include "store/manifest.h"
 
 #include <dejavu/capture.h>
 #include <dejavu/log.h>

@@ -11,8 +11,8 @@ struct texts {
 };
 
 static const struct dv_option options[] = {
-    {"snapshot", "auto", "how pages are kept while they are written",
-     offsetof(struct texts, keep), DV_OPTION_STRING},
+    {"snapshot", "auto", "how pages are kept while they are written", offsetof(struct texts, keep),
+     DV_OPTION_STRING},
     {"codec", "auto", "how blocks are packed", offsetof(struct texts, codec), DV_OPTION_STRING},
     {"stall-target", "20ms", "with snapshot=auto: copy rather than fork if that takes no longer",
      offsetof(struct texts, stall_target_s), DV_OPTION_SECONDS},

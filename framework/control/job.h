@@ -1,5 +1,5 @@
 /* The job directory's own files: `job` (what to run and how, written once, enough to restart from
- * any shell), `token` and `supervisor` (who runs the job now; see image/manifest.h for the layout).
+ * any shell), `token` and `supervisor` (who runs the job now; see store/manifest.h for the layout).
  *
  * A job file is lines `key = value`; a backslash, a newline and a carriage return in a value are
  * written \\ \n \r. `arg` and `env` are repeated, in order:
@@ -21,7 +21,7 @@
 #define DV_CONTROL_JOB_H
 
 #include "control/wire.h"
-#include "image/store.h"
+#include "store/store.h"
 
 #include <dejavu/status.h>
 
@@ -37,7 +37,7 @@ struct dv_job {
     uint32_t ranks; /* as given with -n; 0: one process, started directly */
     char *capture, *capture_options, *protocol, *protocol_options;
     char *restore;     /* "auto", "eager", "lazy"; NULL: auto */
-    char *engine;  /* as dv_engine_parse reads it; NULL: all defaults */
+    char *engine;      /* as dv_engine_parse reads it; NULL: all defaults */
     double interval_s; /* 0: no periodic checkpoints */
     double quiesce_timeout_s;
     uint32_t max_restarts, keep;

@@ -5,8 +5,8 @@
 #include "common/io.h"
 #include "control/launch.h"
 #include "control/supervisor_state.h"
-#include "image/levels.h"
-#include "image/manifest.h"
+#include "store/levels.h"
+#include "store/manifest.h"
 
 #include <dejavu/log.h>
 
@@ -151,7 +151,8 @@ static enum dv_status set_up(struct dv_sup *s)
         (status = dv_beside("dejavu-stdio", "DEJAVU_STDIO", s->stdio_program,
                             sizeof s->stdio_program)) ||
         (status = dv_job_place(s->job, s->directory, &s->place)) ||
-        (status = dv_level_make_roots(&s->place)) || (status = choose_beginning(s)) || (status = first_epoch_number(s)) ||
+        (status = dv_level_make_roots(&s->place)) || (status = choose_beginning(s)) ||
+        (status = first_epoch_number(s)) ||
         (status = dv_epoch_init(&s->epoch, s->size, (uint64_t)(s->job->quiesce_timeout_s * 1e9),
                                 WRITE_TIMEOUT_NS, &dv_sup_epoch_ops, s)))
         return status;

@@ -21,7 +21,7 @@
 #include "control/events.h"
 #include "control/helper.h"
 #include "control/supervisor.h"
-#include "image/manifest.h"
+#include "store/manifest.h"
 
 #include <signal.h>
 #include <sys/types.h>

@@ -4,10 +4,10 @@
 #include "common/io.h"
 #include "control/engine.h"
 #include "control/supervisor_state.h"
-#include "image/compact.h"
-#include "image/levels.h"
-#include "image/manifest.h"
-#include "image/prune.h"
+#include "store/compact.h"
+#include "store/levels.h"
+#include "store/manifest.h"
+#include "store/prune.h"
 
 #include <dejavu/log.h>
 

@@ -66,11 +66,11 @@ enum dv_wire_type {
     DV_WIRE_COMMITTED, /* struct dv_wire_epoch */
     DV_WIRE_FAILED,    /* struct dv_wire_failed */
     DV_WIRE_DECISIONS, /* struct dv_wire_epoch + text, a line for each region whose tracking was decided on */
-    DV_WIRE_ABORT,     /* struct dv_wire_epoch */
-    DV_WIRE_EXITING,   /* struct dv_wire_exiting */
-    DV_WIRE_RESTORED,  /* struct dv_wire_figures: the upper half runs again */
-    DV_WIRE_COMMAND,   /* a verb to the supervisor: struct dv_wire_command */
-    DV_WIRE_ANSWER,    /* struct dv_wire_answer */
+    DV_WIRE_ABORT,    /* struct dv_wire_epoch */
+    DV_WIRE_EXITING,  /* struct dv_wire_exiting */
+    DV_WIRE_RESTORED, /* struct dv_wire_figures: the upper half runs again */
+    DV_WIRE_COMMAND,  /* a verb to the supervisor: struct dv_wire_command */
+    DV_WIRE_ANSWER,   /* struct dv_wire_answer */
 };
 
 struct dv_wire_header {
@@ -103,7 +103,8 @@ struct dv_wire_stop {
      * the epoch may inherit from. 0: there is none, or it is damaged. */
     uint64_t parent_epoch;
     uint8_t parent_digest[16];
-    uint32_t complete; /* 1: inherit nothing, the chain is too long (the strategy sees parent_epoch 0) */
+    uint32_t
+        complete; /* 1: inherit nothing, the chain is too long (the strategy sees parent_epoch 0) */
     uint32_t reserved;
     char directory[1024]; /* absolute; exists */
     char recycle[1024];   /* absolute path of this rank's spare image, or "" */
@@ -128,17 +129,20 @@ struct dv_wire_figures {
     uint64_t stop_ns; /* from STOP to the first safe point */
     uint64_t cut_ns;  /* from there to PROCEED */
     uint64_t collectives_ns, drain_ns;
-    uint64_t select_ns;   /* listing regions and the strategy's choice; contains: */
-    uint64_t scan_ns;     /* asking the kernel which pages exist and which were written */
-    uint64_t snapshot_ns; /* process state, and copying pages, forking, or (kept by stopping) writing */
-    uint64_t stall_ns;    /* from the safe point at which it was held to RESUME */
+    uint64_t select_ns; /* listing regions and the strategy's choice; contains: */
+    uint64_t scan_ns;   /* asking the kernel which pages exist and which were written */
+    uint64_t
+        snapshot_ns; /* process state, and copying pages, forking, or (kept by stopping) writing */
+    uint64_t stall_ns; /* from the safe point at which it was held to RESUME */
     /* The application running (unless kept by stopping): */
     uint64_t write_ns; /* writing pages into the image */
     uint64_t sync_ns;  /* fsync and rename */
-    uint64_t kept;     /* how pages were kept, enum dv_keep (common/keep.h): 0 stopping, 1 copying, 2 forking */
+    uint64_t
+        kept; /* how pages were kept, enum dv_keep (common/keep.h): 0 stopping, 1 copying, 2 forking */
     /* What of it: */
     uint64_t populated_bytes; /* pages that hold information */
-    uint64_t examined_bytes;  /* of these, chosen by the strategy (with a tracker: written since the parent) */
+    uint64_t
+        examined_bytes; /* of these, chosen by the strategy (with a tracker: written since the parent) */
     uint64_t zero_bytes;      /* of these, zero pages, left out */
     uint64_t same_bytes;      /* of these, with the same content as in the parent, left out */
     uint64_t data_bytes;      /* of these, stored; before packing */
@@ -152,7 +156,8 @@ struct dv_wire_figures {
     uint64_t split_ns, mpi_init_ns;
     uint64_t read_ns; /* memory: mapping it and reading what is read before the application runs */
     uint64_t rebuild_ns, restore_ns;
-    uint64_t chain_length, loaded_bytes, lazy_bytes; /* images; bytes read, bytes mapped for reading on demand */
+    uint64_t chain_length, loaded_bytes,
+        lazy_bytes; /* images; bytes read, bytes mapped for reading on demand */
 };
 
 struct dv_wire_failed {

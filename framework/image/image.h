@@ -51,7 +51,8 @@ enum dv_image_section {
     DV_SECTION_SIGNALS = 3,
     DV_SECTION_PROCESS = 4, /* cwd, umask, timers, break ... */
     DV_SECTION_CONTEXT = 5,
-    DV_SECTION_FILES = 6, /* kept files (files.h) that a restore needs, a line each: name, a space, the original's path */
+    DV_SECTION_FILES =
+        6, /* kept files (files.h) that a restore needs, a line each: name, a space, the original's path */
 };
 
 struct dv_image_stats {

@@ -1,5 +1,5 @@
-# Images and manifests: writer, reader, chains, verification, the job directory's epochs.
+# Image files: format, codecs, writer, reader, chains.
 ARCHIVES += dvimage
 dvimage_SRCS := $(wildcard framework/image/*.c)
 dvimage_CFLAGS := -fPIC
-dvimage_SYSTEM := -llz4 -lzstd -lisal -pthread
+dvimage_SYSTEM := -llz4 -lzstd -pthread

@@ -20,7 +20,8 @@ static void safe_point_in_handler(void);
 
 const struct dv_upper dv_upper = {.safe_point = safe_point_in_handler, .in_mpi = &dv_in_mpi};
 
-static bool in_handler; /* the parking signal interrupted the application, perhaps in its allocator */
+static bool
+    in_handler; /* the parking signal interrupted the application, perhaps in its allocator */
 
 static void refuse(uint64_t epoch, const char *why)
 {

@@ -61,7 +61,8 @@ static struct {
     struct dv_wire_figures figures;
     struct dv_capture_job *job; /* taken, not yet given to the writer */
     struct dv_capture_figures taken;
-    uint64_t baseline; /* the last committed or the restored epoch: what memory is known to differ from; 0: none */
+    uint64_t
+        baseline; /* the last committed or the restored epoch: what memory is known to differ from; 0: none */
     struct {
         uint64_t epoch;
         int committed;
@@ -170,7 +171,8 @@ static enum dv_status check(char *why, size_t why_bytes)
     int tids[8];
     size_t threads = dv_threads_upper(tids, sizeof tids / sizeof *tids);
     if (!dv_writer_wait(WRITER_WAIT_NS)) {
-        snprintf(why, why_bytes, "the image of a checkpoint that was given up is still being written");
+        snprintf(why, why_bytes,
+                 "the image of a checkpoint that was given up is still being written");
         return DV_ERR_BUSY;
     }
     if (threads > 0) {

@@ -18,4 +18,4 @@ dejavu-rank_CPPFLAGS := $(MPICH_CPPFLAGS) -DDV_RESIDENT_FILE='"$(RESIDENT)"'
 dejavu-rank_CFLAGS := -fPIE -fno-stack-protector
 dejavu-rank_LDFLAGS := -pie -rdynamic
 dejavu-rank_DEPS := $(O)/gen/mpi_fn.h $(RESIDENT)
-dejavu-rank_LIBS := dvcontrol dvmpitable dvcapture dvcapturestrategies dvimage dvcommon -lxxhash -lpthread -ldl
+dejavu-rank_LIBS := dvcontrol dvmpitable dvcapture dvcapturestrategies dvstore dvimage dvcommon -lxxhash -lpthread -ldl

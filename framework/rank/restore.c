@@ -5,9 +5,9 @@
 #include "capture/lazy.h"
 #include "common/fail.h"
 #include "common/io.h"
-#include "image/store.h"
 #include "rank/rank.h"
 #include "rank/raw.h"
+#include "store/store.h"
 
 #include <dejavu/log.h>
 

@@ -32,8 +32,8 @@ struct suite {
     uint32_t truth[REGIONS][PAGES], store[REGIONS][PAGES], next[REGIONS][PAGES];
     uint32_t written; /* counts, so that every write is another value */
     unsigned char dirty[REGIONS][PAGES], tracked[REGIONS]; /* the scripted tracker's notes */
-    uint64_t epoch, committed, parent; /* 0: none */
-    int without_parent;                /* the framework wants a complete epoch */
+    uint64_t epoch, committed, parent;                     /* 0: none */
+    int without_parent; /* the framework wants a complete epoch */
     struct dv_page_run populated[REGIONS * PAGES];
     size_t populated_count;
     const char *scenario;
@@ -209,9 +209,11 @@ static enum dv_status tracker_disarm(struct dv_tracker *tracker, uint64_t start,
 }
 
 static enum dv_status tracker_collect(struct dv_tracker *tracker, uint64_t start, uint64_t end,
+                                      uint32_t region_flags,
                                       enum dv_status (*each)(void *arg, uint64_t from, uint64_t to),
                                       void *arg)
 {
+    (void)region_flags;
     (void)tracker;
     int r = region_of(start);
     if (r == REGIONS || !current->tracked[r])
@@ -268,7 +270,8 @@ static void write_page(struct suite *s, int region, unsigned page)
 /* The page is given back; it is zero from now on. */
 static void drop_page(struct suite *s, int region, unsigned page)
 {
-    if (madvise(s->memory[region] + (size_t)page * DV_PAGE_BYTES, DV_PAGE_BYTES, MADV_DONTNEED) != 0)
+    if (madvise(s->memory[region] + (size_t)page * DV_PAGE_BYTES, DV_PAGE_BYTES, MADV_DONTNEED) !=
+        0)
         find_fault(s, "the suite cannot give memory back");
     s->truth[region][page] = 0;
 }
@@ -348,8 +351,9 @@ static int is_stored(struct suite *s, int region, unsigned page)
         words[i] = s->truth[region][page];
     if (!s->ops->changed)
         return 1;
-    int changed = s->ops->changed(&s->capture, address_of(s, region) + (uint64_t)page * DV_PAGE_BYTES,
-                                  s->truth[region][page] ? words : NULL);
+    int changed =
+        s->ops->changed(&s->capture, address_of(s, region) + (uint64_t)page * DV_PAGE_BYTES,
+                        s->truth[region][page] ? words : NULL);
     return changed || !s->parent || s->truth[region][page] == 0;
 }
 

@@ -132,8 +132,8 @@ static enum dv_status look_at_run(void *arg, uint64_t start, uint64_t end)
         struct page_copy *copy = copy_of(look->c->state, at);
         int has_parent = look->c->parent_epoch != 0 || bug == IGNORES_NO_PARENT;
         copy->is_seen = 1;
-        copy->is_selected = !has_parent || !copy->is_committed ||
-                            memcmp(copy->then, now, DV_PAGE_BYTES) != 0;
+        copy->is_selected =
+            !has_parent || !copy->is_committed || memcmp(copy->then, now, DV_PAGE_BYTES) != 0;
         if (!copy->is_selected)
             continue;
         memcpy(copy->selected, now, DV_PAGE_BYTES);

@@ -35,7 +35,9 @@ enum dv_region_flags {
     DV_REGION_HEAP = 1u << 5,   /* the break */
     DV_REGION_STACK = 1u << 6, /* holds the main thread's stack: pages below `live_from` are dead */
     DV_REGION_GROWSDOWN = 1u << 7,
-    DV_REGION_LAZY = 1u << 8, /* anonymous memory that is mapped from the image it was restored from: all its pages hold
+    DV_REGION_LAZY =
+        1u
+        << 8, /* anonymous memory that is mapped from the image it was restored from: all its pages hold
                                  information; those that were not written since are as in that image */
 };
 
@@ -100,9 +102,11 @@ struct dv_capture {
     const struct dv_capture_core *core;
     void *state;                          /* state_size bytes, zeroed, options filled in */
     const struct dv_region_list *regions; /* the regions of the epoch being selected */
-    const struct dv_page_runs *populated; /* and all their pages that hold information; NULL for a strategy with
+    const struct dv_page_runs
+        *populated; /* and all their pages that hold information; NULL for a strategy with
                                              DV_CAPTURE_COMPLETE, which does not need them */
-    uint64_t parent_epoch; /* that the epoch being selected may inherit from; 0: none. On arm: the epoch that was
+    uint64_t
+        parent_epoch; /* that the epoch being selected may inherit from; 0: none. On arm: the epoch that was
                               restored, 0 at the first start */
 };
 

@@ -23,7 +23,7 @@ struct dv_tracker_cost {
     double written_ns; /* to the application, for each page that it writes first */
     double scan_ns;    /* for each page of a range that is collected */
     double arm_ns;     /* for each page of a range that is armed */
-    double reported;   /* pages reported for each page written, where every third page is; 1: exact */
+    double reported; /* pages reported for each page written, where every third page is; 1: exact */
 };
 
 struct dv_tracker_ops {
@@ -41,9 +41,10 @@ struct dv_tracker_ops {
     /* Stop tracking; the range becomes ordinary memory. */
     enum dv_status (*disarm)(struct dv_tracker *tracker, uint64_t start, uint64_t end);
     /* Call `each` for every maximal run of pages in [start, end) that may have been written since arm or the last collect,
-     * and make them clean. DV_ERR_NOT_FOUND, quietly: a part of it is not tracked (the mapping is new, or has moved): what
+     * and make them clean. `region_flags`: of the region they are in (enum dv_region_flags). DV_ERR_NOT_FOUND, quietly: a part of it is not tracked (the mapping is new, or has moved): what
      * `each` was given is void, everything in the range must be taken and armed. */
     enum dv_status (*collect)(struct dv_tracker *tracker, uint64_t start, uint64_t end,
+                              uint32_t region_flags,
                               enum dv_status (*each)(void *arg, uint64_t from, uint64_t to),
                               void *arg);
     void (*close)(struct dv_tracker *tracker);

@@ -20,7 +20,7 @@
 #include "control/wire.h"
 #include "gate/gate.h"
 #include "image/image.h"
-#include "image/manifest.h"
+#include "store/manifest.h"
 
 #include <dejavu/log.h>
 

@@ -94,7 +94,7 @@ static size_t collect(uint64_t start, uint64_t end)
 {
     size_t count = 0;
     memset(reported, 0, sizeof reported);
-    assert_int_equal(ops->collect(tracker, start, end, note, NULL), DV_OK);
+    assert_int_equal(ops->collect(tracker, start, end, 0, note, NULL), DV_OK);
     for (size_t i = 0; i < sizeof reported; i++)
         count += reported[i];
     return count;
@@ -162,7 +162,7 @@ static void test_forget(void **state)
     uint64_t middle = BASE + 203ull * DV_PAGE_BYTES;
     arm();
     dv_protect_forget(middle, middle + 5ull * DV_PAGE_BYTES);
-    assert_int_equal(ops->collect(tracker, BASE, BASE + BYTES, note, NULL), DV_ERR_NOT_FOUND);
+    assert_int_equal(ops->collect(tracker, BASE, BASE + BYTES, 0, note, NULL), DV_ERR_NOT_FOUND);
     faults = 0;
     for (size_t i = 203; i < 208; i++)
         memory[i * DV_PAGE_BYTES] = 4;
@@ -292,7 +292,7 @@ static void test_random(void **state)
         case 4:
         case 5: {
             memset(reported, 0, sizeof reported);
-            enum dv_status status = ops->collect(tracker, start, end, note, NULL);
+            enum dv_status status = ops->collect(tracker, start, end, 0, note, NULL);
             for (size_t i = page; status == DV_OK && i < page + more; i++)
                 assert_true(reported[i] >= written[i]);
             assert_true(status == DV_OK || status == DV_ERR_NOT_FOUND);

@@ -1,7 +1,7 @@
 /* Unit test: complete epochs made from chains, at every level, and what a kill at any moment leaves. */
-#include "image/compact.h"
-#include "image/prune.h"
 #include "kill_point.h"
+#include "store/compact.h"
+#include "store/prune.h"
 #include "store_support.h"
 
 static char *nodes[3], node_paths[3][PATH_MAX];

@@ -1,6 +1,6 @@
 /* Unit test: manifests, listing, verification, pruning, and what a kill during pruning leaves. */
-#include "image/prune.h"
 #include "kill_point.h"
+#include "store/prune.h"
 #include "store_support.h"
 
 static void round_trip(void **state)

@@ -2,9 +2,9 @@
 #ifndef DV_TESTS_STORE_SUPPORT_H
 #define DV_TESTS_STORE_SUPPORT_H
 
-#include "image/levels.h"
-#include "image/manifest.h"
 #include "image_support.h"
+#include "store/levels.h"
+#include "store/manifest.h"
 
 #define RANKS 5u
 #define PAGES 6u

@@ -28,8 +28,8 @@ struct incremental {
     struct zone_count *counts; /* shared memory, [MOST_ZONES] */
     size_t *cursor;            /* shared memory: where `changed` is in the counts */
     struct runs selected;      /* of the epoch whose fate is open */
-    struct runs redo;          /* selected by epochs that were given up: may differ from the parent */
-    struct runs before, now;   /* populated in the parent, and in the open epoch */
+    struct runs redo;        /* selected by epochs that were given up: may differ from the parent */
+    struct runs before, now; /* populated in the parent, and in the open epoch */
 };
 
 static const struct dv_option options[] = {
@@ -177,8 +177,8 @@ static void count_pages(const struct dv_page_runs *populated, struct zone *z)
     for (size_t i = runs_find(populated, z->start);
          i < populated->count && populated->items[i].start < z->end; i++) {
         uint64_t start = populated->items[i].start, end = populated->items[i].end;
-        z->pages += ((end < z->end ? end : z->end) - (start > z->start ? start : z->start)) /
-                    DV_PAGE_BYTES;
+        z->pages +=
+            ((end < z->end ? end : z->end) - (start > z->start ? start : z->start)) / DV_PAGE_BYTES;
     }
 }
 
@@ -259,8 +259,8 @@ static void report(struct dv_capture *c, const struct zone *z, const struct zone
                      "other_ns=%.0f reason=%s",
                      (unsigned long long)z->start, (unsigned long long)z->end,
                      (unsigned long long)z->pages, (unsigned long long)seen->pages,
-                     zone_mode_name(z->mode), zone_mode_name(was),
-                     tracked ? tracked_ns : hashed_ns, tracked ? hashed_ns : tracked_ns, reason);
+                     zone_mode_name(z->mode), zone_mode_name(was), tracked ? tracked_ns : hashed_ns,
+                     tracked ? hashed_ns : tracked_ns, reason);
 }
 
 static void look_for_huge_pages(struct dv_capture *c, const struct dv_region *region,
@@ -345,7 +345,7 @@ static enum dv_status select_zone(struct selection *selection, const struct dv_r
     enum dv_status status;
     if (z->mode == ZONE_TRACKED) {
         selection->seen = &seen;
-        status = s->ops->collect(s->tracker, z->start, z->end, add_run, selection);
+        status = s->ops->collect(s->tracker, z->start, z->end, region->flags, add_run, selection);
         selection->seen = NULL;
         if (status == DV_ERR_NOT_FOUND)
             return select_new(selection, region, z);
@@ -382,8 +382,8 @@ static enum dv_status add_redo(struct selection *selection)
     struct incremental *s = selection->c->state;
     enum dv_status status = DV_OK;
     for (size_t i = 0; i < s->redo.count && status == DV_OK; i++)
-        status = runs_within(selection->c->populated, s->redo.items[i].start,
-                             s->redo.items[i].end, add_run, selection);
+        status = runs_within(selection->c->populated, s->redo.items[i].start, s->redo.items[i].end,
+                             add_run, selection);
     return status;
 }
 
@@ -455,7 +455,8 @@ static enum dv_status select_pages(struct dv_capture *c, uint64_t epoch, struct 
     if (status == DV_OK)
         reset_counts(s);
     else
-        s->zone_count = 0; /* what the tracker reported may be lost: all zones are new to the next epoch */
+        s->zone_count =
+            0; /* what the tracker reported may be lost: all zones are new to the next epoch */
     free(last);
     if (status == DV_ERR_NO_MEMORY)
         c->core->explain("capture strategy incremental: no memory for lists of pages");

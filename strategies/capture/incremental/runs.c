@@ -33,9 +33,17 @@ static int by_start(const void *left, const void *right)
     return (a->start > b->start) - (a->start < b->start);
 }
 
+static int is_normal(const struct runs *r)
+{
+    for (size_t i = 1; i < r->count; i++)
+        if (r->items[i].start <= r->items[i - 1].end)
+            return 0;
+    return 1;
+}
+
 void runs_normalize(struct runs *r)
 {
-    if (!r->count)
+    if (!r->count || is_normal(r))
         return;
     qsort(r->items, r->count, sizeof *r->items, by_start);
     size_t last = 0;
@@ -68,8 +76,8 @@ enum dv_status runs_within(const struct dv_page_runs *list, uint64_t start, uint
     for (size_t i = runs_find(list, start);
          i < list->count && list->items[i].start < end && status == DV_OK; i++) {
         const struct dv_page_run *run = &list->items[i];
-        status = each(arg, run->start > start ? run->start : start,
-                      run->end < end ? run->end : end);
+        status =
+            each(arg, run->start > start ? run->start : start, run->end < end ? run->end : end);
     }
     return status;
 }

@@ -6,7 +6,7 @@
 #include "common/fail.h"
 #include "common/io.h"
 #include "image/image.h"
-#include "image/levels_internal.h"
+#include "store/levels_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 #include "common/fail.h"
 #include "common/io.h"
 #include "image/image.h"
-#include "image/levels_rs.h"
+#include "store/levels_rs.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -12,7 +12,7 @@
 #ifndef DV_IMAGE_MANIFEST_H
 #define DV_IMAGE_MANIFEST_H
 
-#include "image/store.h"
+#include "store/store.h"
 
 #include <dejavu/status.h>
 

@@ -25,7 +25,7 @@
 #ifndef DV_IMAGE_LEVELS_RS_H
 #define DV_IMAGE_LEVELS_RS_H
 
-#include "image/levels_internal.h"
+#include "store/levels_internal.h"
 
 #define DV_RS_HEADER 4096u
 #define DV_RS_CHUNK (256u * 1024u)

@@ -1,10 +1,10 @@
 /* Files of the store removed, or kept for recycling. */
-#include "image/remove.h"
+#include "store/remove.h"
 
 #include "common/fail.h"
 #include "common/io.h"
-#include "image/epochs.h"
-#include "image/manifest.h"
+#include "store/epochs.h"
+#include "store/manifest.h"
 
 #include <dirent.h>
 #include <errno.h>

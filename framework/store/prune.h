@@ -7,7 +7,7 @@
 #ifndef DV_IMAGE_PRUNE_H
 #define DV_IMAGE_PRUNE_H
 
-#include "image/store.h"
+#include "store/store.h"
 
 #include <dejavu/status.h>
 

@@ -2,7 +2,7 @@
 #ifndef DV_IMAGE_REMOVE_H
 #define DV_IMAGE_REMOVE_H
 
-#include "image/prune.h"
+#include "store/prune.h"
 
 #include <dejavu/status.h>
 

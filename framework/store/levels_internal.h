@@ -2,7 +2,7 @@
 #ifndef DV_IMAGE_LEVELS_INTERNAL_H
 #define DV_IMAGE_LEVELS_INTERNAL_H
 
-#include "image/levels.h"
+#include "store/levels.h"
 
 #include <stdbool.h>
 

@@ -1,9 +1,9 @@
 /* Where images live. */
-#include "image/store.h"
+#include "store/store.h"
 
 #include "common/fail.h"
 #include "image/checksum.h"
-#include "image/manifest.h"
+#include "store/manifest.h"
 
 #include <dejavu/option.h>
 

@@ -3,13 +3,13 @@
  * An epoch dies in this order, so that a kill at any point leaves either a whole committed epoch or one that the next
  * prune takes for never committed: its manifest is removed and the directory synced; its files are removed or recycled, on
  * the nodes and in the job directory; the directories go. Nothing is touched before all manifests have been read. */
-#include "image/prune.h"
+#include "store/prune.h"
 
 #include "common/fail.h"
 #include "common/io.h"
-#include "image/epochs.h"
-#include "image/manifest.h"
-#include "image/remove.h"
+#include "store/epochs.h"
+#include "store/manifest.h"
+#include "store/remove.h"
 
 #include <errno.h>
 #include <inttypes.h>

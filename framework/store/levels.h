@@ -5,7 +5,7 @@
 #ifndef DV_IMAGE_LEVELS_H
 #define DV_IMAGE_LEVELS_H
 
-#include "image/manifest.h"
+#include "store/manifest.h"
 
 #include <dejavu/status.h>
 

@@ -1,11 +1,11 @@
 /* Synthesis of complete epochs. */
-#include "image/compact.h"
+#include "store/compact.h"
 
 #include "common/fail.h"
 #include "common/io.h"
 #include "image/format.h"
-#include "image/levels.h"
-#include "image/manifest.h"
+#include "store/levels.h"
+#include "store/manifest.h"
 
 #include <errno.h>
 #include <inttypes.h>

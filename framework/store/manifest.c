@@ -18,12 +18,12 @@
  *      checksum = <XXH3-64 of all lines above, 16 hex digits>
  *
  * Order, spelling and spaces are fixed: whatever cannot have been written here is damaged. */
-#include "image/manifest.h"
+#include "store/manifest.h"
 
 #include "common/fail.h"
 #include "common/io.h"
 #include "image/checksum.h"
-#include "image/epochs.h"
+#include "store/epochs.h"
 
 #include <dejavu/log.h>
 

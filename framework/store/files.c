@@ -1,4 +1,4 @@
-#include "image/files.h"
+#include "store/files.h"
 
 #include "common/fail.h"
 #include "common/io.h"
@@ -129,9 +129,10 @@ enum dv_status dv_files_open(const char *job, const char *name, const char *orig
         return DV_OK;
     *fd = original && original[0] ? open_if_same(original, name) : -1;
     if (*fd < 0)
-        return dv_fail(MODULE, DV_ERR_DAMAGED,
-                       "%s, a copy of %s, is lost or damaged, and the original is not there as it was",
-                       path, original && original[0] ? original : "a file that the application maps");
+        return dv_fail(
+            MODULE, DV_ERR_DAMAGED,
+            "%s, a copy of %s, is lost or damaged, and the original is not there as it was", path,
+            original && original[0] ? original : "a file that the application maps");
     dv_warn(MODULE, "%s is lost or damaged; copying %s again, which is as it was", path, original);
     (void)unlink(path);
     if (dv_files_keep(job, *fd, original, kept) != DV_OK)

@@ -1,5 +1,5 @@
 /* Reed-Solomon: the nodes' streams, and making parity. */
-#include "image/levels_rs.h"
+#include "store/levels_rs.h"
 
 #include "common/fail.h"
 #include "common/io.h"

@@ -1,8 +1,8 @@
 /* Epochs checked against their manifests: every image, and all that it inherits from. */
 #include "common/fail.h"
-#include "image/files.h"
 #include "image/image.h"
-#include "image/manifest.h"
+#include "store/files.h"
+#include "store/manifest.h"
 
 #include <errno.h>
 #include <inttypes.h>
