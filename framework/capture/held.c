@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -85,6 +86,19 @@ static void keep(const char *job, const struct dv_region *region)
             note(&file);
     }
     close(fd);
+}
+
+void dv_held_note(int fd, const char *name)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return;
+    struct held file = {.device = (uint64_t)major(st.st_dev) << 32 | minor(st.st_dev),
+                        .inode = st.st_ino,
+                        .size = st.st_size,
+                        .changed = st.st_ctim};
+    snprintf(file.name, sizeof file.name, "%s", name);
+    note(&file);
 }
 
 void dv_held_prepare(const char *job)

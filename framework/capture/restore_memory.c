@@ -1,5 +1,6 @@
 /* Putting the upper half's memory back; see capture_engine.h. */
 #include "capture/capture_engine.h"
+#include "capture/held.h"
 #include "capture/lazy.h"
 #include "capture/memory_section.h"
 #include "capture/regions.h"
@@ -221,6 +222,8 @@ static enum dv_status open_kept(struct restore *r, const struct dv_memory_record
         close(r->kept_fd);
     r->kept_fd = -1;
     enum dv_status status = dv_files_open(r->job, name, record->path, &r->kept_fd);
+    if (status == DV_OK)
+        dv_held_note(r->kept_fd, name);
     r->kept = name;
     *fd = r->kept_fd;
     return status;

@@ -121,7 +121,8 @@ void dv_snapshot_measure(void)
     madvise(memory, MEASURE_BYTES, MADV_NOHUGEPAGE);
     double small = least_of(measure_fork, NULL);
     memset(memory, 1, 2 * MEASURE_BYTES);
-    double pages = 2 * MEASURE_BYTES / DV_PAGE_BYTES, large = least_of(measure_fork, NULL);
+    const size_t pages = 2 * (size_t)MEASURE_BYTES / DV_PAGE_BYTES;
+    double large = least_of(measure_fork, NULL);
     /* So few bytes stay in the cache, which says what memory is at least as slow as. */
     measured.copy_ns_per_byte = least_of(measure_copy, memory) / MEASURE_BYTES;
     if (measured.copy_ns_per_byte < COPY_NS_PER_BYTE)
@@ -129,7 +130,7 @@ void dv_snapshot_measure(void)
     munmap(memory, 2 * MEASURE_BYTES);
     measured.fork_ns = small;
     if (large > small)
-        measured.fork_ns_per_page = (large - small) / pages;
+        measured.fork_ns_per_page = (large - small) / (double)pages;
     costs = measured;
     dv_debug("capture", "copying costs %.3f ns per byte, forking %.0f us and %.0f ns per page",
              costs.copy_ns_per_byte, costs.fork_ns / 1e3, costs.fork_ns_per_page);
@@ -225,10 +226,11 @@ static enum dv_status copy_range(const struct dv_region *region, uint64_t start,
         return DV_OK;
     }
     enum dv_status status = dv_memory_read(start, to, length, &got);
+    uint64_t stop = start + got;
     if (status == DV_OK && got != length)
         status =
             dv_fail("capture", DV_ERR_UNSUPPORTED, "cannot read %#llx in the mapping %llx-%llx %s",
-                    (unsigned long long)(start + (uint64_t)got), (unsigned long long)region->start,
+                    (unsigned long long)stop, (unsigned long long)region->start,
                     (unsigned long long)region->end, region->path);
     return status;
 }

@@ -33,11 +33,12 @@ static void let_go(struct contents *c)
 
 static enum dv_status take_in(int fd, const char *path, struct contents *c)
 {
+    *c = (struct contents){.bytes = ""};
     struct stat st;
     uint64_t digest[2];
     if (fstat(fd, &st) != 0)
         return dv_fail(MODULE, DV_ERR_IO, "cannot examine %s: %s", path, strerrordesc_np(errno));
-    *c = (struct contents){.bytes = "", .length = (size_t)st.st_size};
+    c->length = (size_t)st.st_size;
     if (c->length) {
         void *bytes = mmap(NULL, c->length, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
         if (bytes == MAP_FAILED) {

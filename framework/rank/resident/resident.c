@@ -48,8 +48,10 @@ static void touch(void *result, unsigned long bytes)
 {
     if (DV_GATE->guard.on && result != 0) {
         volatile char *first = result, *last = first + bytes - 1;
-        *first = *first;
-        *last = *last;
+        char byte = *first;
+        *first = byte;
+        byte = *last;
+        *last = byte;
     }
 }
 

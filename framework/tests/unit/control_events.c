@@ -29,7 +29,7 @@ static char *read_events(void **state)
 static void every_figure_is_logged(void **state)
 {
     struct dv_wire_figures f;
-    uint64_t word[sizeof f / sizeof(uint64_t)];
+    uint64_t word[sizeof f / sizeof(uint64_t)] = {0};
     const size_t words = sizeof word / sizeof *word,
                  digest = offsetof(struct dv_wire_figures, digest) / 8;
     for (size_t i = 0; i < words; i++)
