@@ -46,11 +46,12 @@ static struct {
  * before it is copied to, which takes several times as long. */
 #define COPY_NS_PER_BYTE 0.08
 #define NEW_NS_PER_BYTE 0.4
+#define FORK_NS_PER_PAGE 100
 struct costs {
     double copy_ns_per_byte, fork_ns, fork_ns_per_page;
 };
 static struct costs measured = {
-    .copy_ns_per_byte = COPY_NS_PER_BYTE, .fork_ns = 500e3, .fork_ns_per_page = 50};
+    .copy_ns_per_byte = COPY_NS_PER_BYTE, .fork_ns = 500e3, .fork_ns_per_page = FORK_NS_PER_PAGE};
 static struct costs costs; /* as seen lately */
 static int fork_fails;
 
@@ -123,7 +124,7 @@ void dv_snapshot_measure(void)
     memset(memory, 1, 2 * MEASURE_BYTES);
     const size_t pages = 2 * (size_t)MEASURE_BYTES / DV_PAGE_BYTES;
     double large = least_of(measure_fork, NULL);
-    /* So few bytes stay in the cache, which says what memory is at least as slow as. */
+    /* So few bytes and page tables stay in the cache, which says what memory is at least as slow as. */
     measured.copy_ns_per_byte = least_of(measure_copy, memory) / MEASURE_BYTES;
     if (measured.copy_ns_per_byte < COPY_NS_PER_BYTE)
         measured.copy_ns_per_byte = COPY_NS_PER_BYTE;
@@ -131,6 +132,8 @@ void dv_snapshot_measure(void)
     measured.fork_ns = small;
     if (large > small)
         measured.fork_ns_per_page = (large - small) / (double)pages;
+    if (measured.fork_ns_per_page < FORK_NS_PER_PAGE)
+        measured.fork_ns_per_page = FORK_NS_PER_PAGE;
     costs = measured;
     dv_debug("capture", "copying costs %.3f ns per byte, forking %.0f us and %.0f ns per page",
              costs.copy_ns_per_byte, costs.fork_ns / 1e3, costs.fork_ns_per_page);
