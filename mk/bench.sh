@@ -118,7 +118,7 @@ bandwidth_job() {
     shift
     [ "$ranks" -gt 1 ] && launch=(-n "$ranks")
     rm -rf "$work/job" "$work/end"
-    "$dejavu" run "${launch[@]}" --max-restarts $((restarts + 1)) --job "$work/job" -- "$@" "$mib" "$work/end" \
+    "$dejavu" run "${launch[@]}" --snapshot stop --max-restarts $((restarts + 1)) --job "$work/job" -- "$@" "$mib" "$work/end" \
         >"$work/copies" </dev/null 2>"$work/messages" &
     job_pid=$!
     exercise "$ranks"

@@ -1,6 +1,7 @@
 /* `dejavu doctor`: does everything that DejaVu stands on work on this host? Each line says works or
  * missing, and the remedy. Tests that change the process for good run in a child. Exit status: 0
  * all that is needed works, 3 not. */
+#include "capture/trackers.h"
 #include "rank/rank.h"
 #include "rank/raw.h"
 
@@ -183,6 +184,13 @@ static int upper_library(void)
     return access(path, R_OK) == 0;
 }
 
+static int written_pages(void)
+{
+    struct dv_tracker_cost cost;
+    char why[256];
+    return dv_trackers[0]->test(&cost, why, sizeof why) == DV_OK;
+}
+
 static int descriptors(void)
 {
     struct rlimit limit;
@@ -208,6 +216,9 @@ static const struct test tests[] = {
      "a kernel with CONFIG_CROSS_MEMORY_ATTACH"},
     {"which pages are in use (/proc/self/pagemap)", REQUIRED, pagemap,
      "mount /proc; a kernel with CONFIG_PROC_PAGE_MONITOR"},
+    {"which pages were written (userfaultfd WP_ASYNC)", HELPFUL, written_pages,
+     "Linux 6.7 or later; without it incremental checkpoints compare the contents of all pages, or "
+     "use tracker=mprotect"},
     {"what a thread is blocked in (/proc/self/syscall)", HELPFUL, blocked_call,
      "mount /proc; without it an interrupted system call may end with EINTR at a checkpoint"},
     {"shared file descriptions (kcmp)", HELPFUL, shared_descriptions,
