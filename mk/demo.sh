@@ -12,9 +12,10 @@ experiment=experiments/demo.yaml
 
 cat <<END
 DejaVu demo. Each of EP, CG, FT and IS runs on 2 ranks:
-  native            without DejaVu
-  idle              under \`dejavu run\`, no checkpoints
-  full+coordinated  under \`dejavu run --interval 200ms\`: whole images, coordinated
+  native                   without DejaVu
+  idle                     under \`dejavu run\`, no checkpoints
+  full+coordinated         under \`dejavu run --interval 200ms\`: whole images, coordinated
+  incremental+coordinated  the same with images of what has changed
 The programs are not changed or linked anew. Every run must pass its own verification, and end with the digest of the
 native ones. It takes a few minutes and ends by itself.
 

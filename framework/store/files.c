@@ -147,7 +147,9 @@ static enum dv_status check_one(const char *job, const char *name, const char *o
     struct stat st;
     int fd = -1;
     snprintf(path, sizeof path, "%s/files/%.*s", job, DV_FILE_NAME_BYTES, name);
-    if (!deep && is_name(name) && lstat(path, &st) == 0 && S_ISREG(st.st_mode))
+    /* Without looking at contents: the copy is there, or the original, which a restore would take. */
+    if (!deep && is_name(name) &&
+        ((lstat(path, &st) == 0 && S_ISREG(st.st_mode)) || stat(original, &st) == 0))
         return DV_OK;
     enum dv_status status = dv_files_open(job, name, original, &fd);
     if (status == DV_OK)

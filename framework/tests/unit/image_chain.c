@@ -409,19 +409,65 @@ static void synthesised_parent(void **state)
     free_job(&job);
 }
 
+/* Which file a piece is in. */
+struct wanted {
+    ino_t file;
+    int found;
+};
+
+static enum dv_status look_at_piece(void *arg, uint64_t address, uint64_t length, int fd,
+                                    uint64_t offset)
+{
+    struct wanted *wanted = arg;
+    struct stat st;
+    (void)address;
+    (void)length;
+    (void)offset;
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_ino == wanted->file)
+        wanted->found = 1;
+    return DV_OK;
+}
+
+/* Does the chain read anything from this file? Not every epoch needs what its parent stores. */
+static int needs(struct dv_image_chain *c, const char *path)
+{
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    struct wanted wanted = {.file = st.st_ino};
+    assert_int_equal(dv_image_chain_pieces(c, BASE, BASE + PAGES * PAGE, look_at_piece, &wanted),
+                     DV_OK);
+    return wanted.found;
+}
+
+/* The newest epoch that needs its parent's file; the chain is open. 0: the seed made none. */
+static unsigned open_needy(struct job *job, char *path, size_t path_bytes,
+                           struct dv_image_chain **c)
+{
+    for (unsigned head = EPOCHS; head > 0; head--) {
+        if (job->parent[head] == 0)
+            continue;
+        snprintf(path, path_bytes, "%s/%d", job->directory, (int)job->parent[head]);
+        assert_int_equal(dv_image_chain_open(locate, job, head, 3, c), DV_OK);
+        if (needs(*c, path))
+            return head;
+        dv_image_chain_close(*c);
+    }
+    return 0;
+}
+
 /* Damage in any image of the chain is found by loading and verifying, and that image is named. */
 static void damaged_ancestor(void **state)
 {
     struct job job;
     struct dv_image_chain *c;
-    unsigned head = EPOCHS;
     char path[PATH_MAX];
     make_job(&job, *state);
-    while (job.parent[head] == 0)
-        head--;
-    snprintf(path, sizeof path, "%s/%d", job.directory, (int)job.parent[head]);
+    if (open_needy(&job, path, sizeof path, &c) == 0) {
+        free_job(&job);
+        skip();
+    }
     int fd = open(path, O_RDWR | O_CLOEXEC);
-    assert_int_equal(dv_image_chain_open(locate, &job, head, 3, &c), DV_OK);
+    assert_true(fd >= 0);
     /* All that lies between header and tables. */
     char noise[PAGE];
     memset(noise, 0xa5, sizeof noise);
