@@ -335,37 +335,45 @@ static uint64_t set_bytes(const struct dv_page_set *set)
     return bytes;
 }
 
+static double fork_cost(uint64_t resident_pages)
+{
+    return costs.fork_ns + (double)resident_pages * costs.fork_ns_per_page;
+}
+
+/* Is a copy that takes so long to be preferred to forking? */
+static int copy_pays(const struct dv_capture_request *request, double copy_ns, double fork_ns)
+{
+    return copy_ns <= fork_ns || copy_ns <= (double)request->stall_target_ns;
+}
+
 static enum dv_keep choose(const struct dv_capture_job *job,
                            const struct dv_capture_request *request, uint64_t bytes,
                            uint64_t resident_pages)
 {
     uint64_t new_bytes = bytes > shadow.ready ? bytes - shadow.ready : 0;
     double copy_ns = (double)bytes * costs.copy_ns_per_byte + (double)new_bytes * NEW_NS_PER_BYTE,
-           fork_ns = costs.fork_ns + (double)resident_pages * costs.fork_ns_per_page,
-           target_ns = (double)request->stall_target_ns;
+           fork_ns = fork_cost(resident_pages);
     int fits = bytes <= shadow_limit();
-    enum dv_keep keep =
-        fits && (copy_ns <= fork_ns || copy_ns <= target_ns) ? DV_KEEP_COPY : DV_KEEP_FORK;
+    enum dv_keep keep = fits && copy_pays(request, copy_ns, fork_ns) ? DV_KEEP_COPY : DV_KEEP_FORK;
     if (keep == DV_KEEP_FORK && __atomic_load_n(&fork_fails, __ATOMIC_RELAXED))
         keep = fits ? DV_KEEP_COPY : DV_KEEP_STOP;
     job->strategy->core->decided("snapshot=%s bytes=%llu resident_pages=%llu copy_ns=%.0f "
                                  "fork_ns=%.0f target_ns=%.0f",
                                  dv_keep_name(keep), (unsigned long long)bytes,
-                                 (unsigned long long)resident_pages, copy_ns, fork_ns, target_ns);
+                                 (unsigned long long)resident_pages, copy_ns, fork_ns,
+                                 (double)request->stall_target_ns);
     return keep;
 }
 
 /* What may be copied next time is made ready; what will not be is given back. */
 static size_t wanted_next(const struct dv_capture_job *job,
-                          const struct dv_capture_request *request, uint64_t bytes)
+                          const struct dv_capture_request *request, uint64_t bytes,
+                          uint64_t resident_pages)
 {
     double ready_ns = (double)bytes * costs.copy_ns_per_byte;
-    if (job->keep == DV_KEEP_COPY)
-        return bytes;
-    return request->keep == DV_KEEP_AUTO && bytes <= shadow_limit() &&
-                   ready_ns <= (double)request->stall_target_ns
-               ? bytes
-               : 0;
+    int may_be_copied = request->keep == DV_KEEP_AUTO && bytes <= shadow_limit() &&
+                        copy_pays(request, ready_ns, fork_cost(resident_pages));
+    return job->keep == DV_KEEP_COPY || may_be_copied ? bytes : 0;
 }
 
 /* What cannot be had, the next best way is tried; that it was is in the epoch's decisions. */
@@ -380,12 +388,12 @@ static enum dv_status fall_back(struct dv_capture_job *job, enum dv_keep keep)
 
 void dv_snapshot_choose(struct dv_capture_job *job, const struct dv_capture_request *request)
 {
-    uint64_t bytes = set_bytes(&job->pages);
+    uint64_t bytes = set_bytes(&job->pages),
+             resident_pages = set_bytes(&job->populated) / DV_PAGE_BYTES;
     pthread_mutex_lock(&shadow.lock);
-    job->keep = request->keep == DV_KEEP_AUTO
-                    ? choose(job, request, bytes, set_bytes(&job->populated) / DV_PAGE_BYTES)
-                    : request->keep;
-    shadow.wanted = wanted_next(job, request, bytes);
+    job->keep =
+        request->keep == DV_KEEP_AUTO ? choose(job, request, bytes, resident_pages) : request->keep;
+    shadow.wanted = wanted_next(job, request, bytes, resident_pages);
     pthread_mutex_unlock(&shadow.lock);
 }
 

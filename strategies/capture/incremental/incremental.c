@@ -28,8 +28,8 @@ struct incremental {
     struct zone_count *counts; /* shared memory, [MOST_ZONES] */
     size_t *cursor;            /* shared memory: where `changed` is in the counts */
     struct runs selected;      /* of the epoch whose fate is open */
-    struct runs redo;        /* selected by epochs that were given up: may differ from the parent */
-    struct runs before, now; /* populated in the parent, and in the open epoch */
+    struct runs redo;          /* of epochs that were given up: may differ from the parent */
+    struct runs before, now;   /* populated in the parent, and in the open epoch */
 };
 
 static const struct dv_option options[] = {
@@ -452,11 +452,11 @@ static enum dv_status select_pages(struct dv_capture *c, uint64_t epoch, struct 
     if (status == DV_OK)
         status = select_zones(&selection);
     runs_normalize(&s->selected);
+    /* What the tracker reported may be lost after a failure: then all zones are new to the next epoch. */
     if (status == DV_OK)
         reset_counts(s);
     else
-        s->zone_count =
-            0; /* what the tracker reported may be lost: all zones are new to the next epoch */
+        s->zone_count = 0;
     free(last);
     if (status == DV_ERR_NO_MEMORY)
         c->core->explain("capture strategy incremental: no memory for lists of pages");

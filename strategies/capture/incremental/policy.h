@@ -37,8 +37,7 @@ struct zone_count {
 struct policy_costs {
     struct dv_tracker_cost tracker;
     double digest_ns; /* of a page */
-    double
-        split_ns; /* what it takes to make a huge page whole again; 0.3 ms was measured (MADV_COLLAPSE) */
+    double split_ns;  /* of making a huge page whole again: 0.3 ms was measured (MADV_COLLAPSE) */
 };
 
 const char *zone_mode_name(enum zone_mode mode);
