@@ -52,7 +52,7 @@ static void files(void)
     to = place(FILE_BYTES);
     CHECK(read(file, to, FILE_BYTES / 2) == FILE_BYTES / 2);
     struct iovec *parts = place(3 * sizeof *parts);
-    to = area + AREA_BYTES - FILE_BYTES;
+    to = (char *)area + AREA_BYTES - FILE_BYTES;
     for (size_t i = 0; i < 3; i++)
         parts[i] = (struct iovec){to + i * 4096, 4096};
     struct iovec local[3];
