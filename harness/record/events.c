@@ -108,7 +108,8 @@ static void take_running(struct reading *r, double at_s, const char *fields)
         r->summary->began_anew = true;
     for (size_t i = 0; i < r->tables->table[DV_TABLE_FAULTS].count; i++) {
         struct dv_fault_row *fault = DV_ROW(r->tables, DV_TABLE_FAULTS, dv_fault_row, i);
-        if (fault->run != r->run || !fault->injected || !isnan(fault->recovered_s))
+        if (fault->run != r->run || !fault->injected || !isnan(fault->recovered_s) ||
+            fault->at_s > at_s)
             continue;
         fault->recovered_s = at_s - fault->at_s;
         fault->restored_epoch = field_number(fields, "epoch", -1);
