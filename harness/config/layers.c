@@ -3,10 +3,12 @@
 #include "harness/config/arena.h"
 #include "harness/config/say.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DEPTH_MAX 8
 #define PROFILES_MAX 32
@@ -53,9 +55,10 @@ static enum dv_status open_includes(struct dv_layers *layers, struct dv_yaml *fi
                                 DEPTH_MAX);
         int directory = slash && *name != '/' ? (int)(slash + 1 - file->origin) : 0;
         snprintf(path, sizeof path, "%.*s%s", directory, file->origin, name);
+        if (access(path, R_OK) != 0)
+            return dv_yaml_fail(file, item, "'include': cannot read %s: %s", path,
+                                strerror(errno));
         status = open_file(layers, path, depth + 1, known);
-        if (status == DV_ERR_NOT_FOUND)
-            status = dv_yaml_fail(file, item, "'include': there is no file %s", path);
     }
     return status;
 }
