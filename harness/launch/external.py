@@ -209,8 +209,10 @@ def parse():
     parser.add_argument("--interval", type=float, default=10)
     parser.add_argument("--max-restarts", type=int, default=10)
     parser.add_argument("--mpiexec", default="mpiexec.mpich")
-    parser.add_argument("command", nargs="*")
-    arguments = parser.parse_args()
+    words = sys.argv[1:]
+    behind = words.index("--") if "--" in words else len(words)
+    arguments = parser.parse_args(words[:behind])
+    arguments.command = words[behind + 1:]
     if not arguments.check and not (arguments.job and arguments.command):
         parser.error("--job DIR and -- PROGRAM are needed")
     return arguments
