@@ -187,12 +187,12 @@ static void test_keys_are_documented(void **state)
     struct dv_key_text key;
     char *manual;
     size_t length;
-    assert_int_equal(dv_file_read("harness/dejavu-bench.md", &manual, &length), DV_OK);
+    assert_int_equal(dv_file_read("harness/dejavu-bench.1", &manual, &length), DV_OK);
     for (size_t i = 0; dv_experiment_key(i, &key); i++) {
         char wanted[80];
-        snprintf(wanted, sizeof wanted, "| `%s` |", key.name);
+        snprintf(wanted, sizeof wanted, "\n.BR %s \" (", key.name);
         if (!strstr(manual, wanted))
-            fail_msg("harness/dejavu-bench.md does not describe '%s'", key.name);
+            fail_msg("harness/dejavu-bench.1 does not describe '%s'", key.name);
     }
     free(manual);
 }
