@@ -1,0 +1,201 @@
+"""Pictures of what dejavu-stats computes from the measurements: cost models, simulated scale, and how well they predict."""
+
+import numpy
+from matplotlib.patches import Rectangle
+
+from .campaign import number
+from .look import FAINT, INK, PAPER, Missing, legend
+from .measured import handle, panels_of_cells, plain
+
+YEAR = 365.25 * 86400
+
+
+def duration(seconds):
+    """A long time in the unit that suits it."""
+    for unit, length in (("years", YEAR), ("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def rate(value):
+    """A bandwidth in bytes per second, readable; None: not limited."""
+    return "bandwidth unlimited" if value is None else f"{value / 1e9:.4g} GB/s"
+
+
+def varying(rows, columns):
+    """Those of `columns` that have more than one value in `rows`."""
+    return [column for column in columns if len({row.get(column) for row in rows}) > 1]
+
+
+def efficiency(data, look):
+    """Efficiency against scale, simulated."""
+    rows = [row for row in data.analysis.rows("simulation") if row["efficiency"] is not None]
+    if not rows:
+        raise Missing("table simulation has no rows: dejavu-stats simulate was not run")
+    qualifiers = varying(rows, ("protocol", "levels"))
+    groups = {}
+    for row in rows:
+        shape = f", shape {row['shape']:g}" if row.get("shape") is not None and row["distribution"] != "exponential" else ""
+        panel = f"{row['distribution']}{shape}, {duration(row['node_mtbf_s'])}/node"
+        line = (row["strategy"], *(f"{column} {row[column]}" if column == "levels" else row[column] for column in qualifiers))
+        groups.setdefault(panel, {}).setdefault(line, []).append(row)
+    figure, panels = panels_of_cells(look, groups, 1.9, sharex=True, sharey=True)
+    names = list(dict.fromkeys(line for group in groups.values() for line in group))
+    variants = sorted({line[1:] for line in names})
+    for panel, group in zip(panels.flat, groups.values()):
+        for line, points in group.items():
+            points.sort(key=lambda row: row["nodes"])
+            nodes, middle, low, high = (numpy.array([number(row[c]) for row in points], dtype=float)
+                                        for c in ("nodes", "efficiency", "low", "high"))
+            colour, dash = data.series.colour(line[0]), ("-", "--", ":", "-.")[variants.index(line[1:]) % 4]
+            panel.fill_between(nodes, low, high, color=colour, alpha=0.2, linewidth=0)
+            panel.plot(nodes, middle, color=colour, linestyle=dash, marker=data.series.marker(line[0]), markersize=3.5,
+                       label=", ".join(line))
+        panel.set_xscale("log")
+        panel.set_ylim(0, 1.02)
+    figure.supxlabel("nodes", fontsize=look.parameters["font.size"], color=INK)
+    figure.supylabel("efficiency (useful ÷ all time)", fontsize=look.parameters["font.size"], color=INK)
+    handles = [entry for panel in panels.flat for entry in zip(*panel.get_legend_handles_labels())]
+    legend(figure, *zip(*handles))
+    counts = sorted({int(row["n"]) for row in rows if row["n"] is not None})
+    caption = (f"Simulated from the measured costs; n = {' to '.join(map(str, counts[:1] + counts[1:][-1:]))} simulated jobs for"
+               " each point, bands: intervals. Panels: distribution of failures and mean time between failures of a node.")
+    largest = max(row["nodes"] for row in rows)
+    alt = f"At {largest:g} nodes: " + "; ".join(
+        f"{panel}, {', '.join(line)}: {points[-1]['efficiency']:.2f}" for panel, group in groups.items()
+        for line, points in group.items() if points[-1]["nodes"] == largest) + "."
+    return figure, caption, alt
+
+
+def crossover(data, look):
+    """Which of two strategies is more efficient where."""
+    rows = data.analysis.rows("crossover")
+    if not rows:
+        raise Missing("table crossover has no rows: dejavu-stats simulate was not run with two strategies")
+    groups = {}
+    for row in rows:
+        pair = (row["strategy_a"], row["strategy_b"])
+        groups.setdefault((pair, row["bandwidth"]), []).append(row)
+    pairs = {pair for pair, _ in groups}
+    titles = [rate(bandwidth) if len(pairs) == 1 else f"{a} | {b},\n{rate(bandwidth)}" for (a, b), bandwidth in groups]
+    figure, panels = panels_of_cells(look, titles, 2.0)
+    for panel, members in zip(panels.flat, groups.values()):
+        draw_map(data, panel, members)
+    figure.supxlabel("nodes", fontsize=look.parameters["font.size"], color=INK)
+    figure.supylabel("mean time between failures of a node", fontsize=look.parameters["font.size"], color=INK)
+    names = sorted({name for pair in pairs for name in pair})
+    legend(figure, [handle(data.series, name) for name in names], names)
+    wins = {name: sum(winner(row) == name for row in rows) for name in names}
+    caption = (f"Each field is a simulated machine ({len(rows)} in all); its colour and marker are of the strategy with the"
+               " higher efficiency, stronger the larger the lead (full from 0.1 on); empty: no difference beyond the intervals.")
+    alt = "Fields won: " + ", ".join(f"{name} {count}" for name, count in wins.items()) \
+        + f", undecided {len(rows) - sum(wins.values())}."
+    return figure, caption, alt
+
+
+def winner(row):
+    """The name of the better strategy of a row of table crossover, None if there is none."""
+    return {"a": row["strategy_a"], "b": row["strategy_b"]}.get(row["winner"])
+
+
+def draw_map(data, panel, rows):
+    """Fields of one crossover map; the axes are the values that were simulated, evenly spaced."""
+    nodes = sorted({row["nodes"] for row in rows})
+    times = sorted({row["node_mtbf_s"] for row in rows})
+    for row in rows:
+        x, y, name = nodes.index(row["nodes"]), times.index(row["node_mtbf_s"]), winner(row)
+        lead = abs(number(row["efficiency_a"]) - number(row["efficiency_b"]))
+        colour = data.series.colour(name) if name else PAPER
+        strength = 0.2 + 0.6 * min(1, numpy.nan_to_num(lead) / 0.1) if name else 1
+        panel.add_patch(panel_field(x, y, colour, strength))
+        if name:
+            panel.plot(x, y, marker=data.series.marker(name), color=INK, markersize=3)
+    panel.set_xlim(-0.5, len(nodes) - 0.5)
+    panel.set_ylim(-0.5, len(times) - 0.5)
+    every = max(1, len(nodes) // 5)
+    panel.set_xticks(range(0, len(nodes), every), [f"{n:g}" if n < 1e5 else f"{n:.0e}" for n in nodes[::every]])
+    panel.set_yticks(range(len(times)), [duration(t) for t in times])
+    panel.grid(visible=False)
+
+
+def panel_field(x, y, colour, strength):
+    return Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, alpha=strength, edgecolor=FAINT, linewidth=0.4)
+
+
+def validation(data, look):
+    """Simulated against measured running times under faults."""
+    rows = [row for row in data.analysis.rows("validation") if None not in (row["measured_s"], row["predicted_s"])]
+    if not rows:
+        raise Missing("table validation has no rows: no campaign with faults was compared with the simulator")
+    figure, panels = look.figure(height=0.5 + 1.2 * look.width / 3.4)
+    panel = panels[0][0]
+    for i, row in enumerate(rows):
+        x, y = row["measured_s"], row["predicted_s"]
+        colour = data.series.styles and list(data.series.styles.values())[0][0] or INK
+        panel.errorbar(x, y, xerr=bars(row, "measured"), yerr=bars(row, "predicted"), color=colour, ecolor=colour,
+                       marker="o" if row["within"] else "X", markersize=5, linewidth=1, linestyle="none")
+        panel.annotate(row["application"], (x, y), xytext=(5, -9 + 14 * (i % 2)), textcoords="offset points")
+    ends = [value for row in rows for value in (row["measured_s"], row["predicted_s"])]
+    span = numpy.array([0.9 * min(ends), 1.1 * max(ends)])
+    panel.plot(span, span, color=INK, linewidth=0.8, linestyle=":")
+    panel.set_xlabel("measured running time (s)")
+    panel.set_ylabel("predicted running time (s)")
+    good = sum(bool(row["within"]) for row in rows)
+    caption = (f"n = {len(rows)} campaigns with faults; bars: intervals; dotted: equal. Round: the prediction lies within the"
+               " interval of what was measured; cross: it does not.")
+    alt = f"{good} of {len(rows)} predictions lie within the interval of the measured running time."
+    return figure, caption, alt
+
+
+def bars(row, what):
+    """Lengths of an error bar to both sides, 0 where the interval is missing."""
+    middle = row[f"{what}_s"]
+    return [[max(0, numpy.nan_to_num(middle - number(row[f"{what}_low_s"])))],
+            [max(0, numpy.nan_to_num(number(row[f"{what}_high_s"]) - middle))]]
+
+
+def cost_model(data, look):
+    """Cost models: what grows with the bytes of an epoch."""
+    epochs = data.epochs()
+    lines = {}
+    for row in data.analysis.rows("model"):
+        if row["component"] == "write" and row["estimate"] is not None:
+            lines.setdefault(row["strategy"], {})[row["term"]] = row
+    lines = {name: terms for name, terms in lines.items() if {"a", "b"} <= terms.keys()}
+    if not lines:
+        raise Missing("table model has no fit of the time to write an epoch")
+    figure, panels = look.figure(height=0.45 * look.width)
+    panel = panels[0][0]
+    for name, terms in sorted(lines.items()):
+        rows = epochs.where(epochs["strategy"] == name)
+        mask = (rows["file_bytes"] > 0) & ~numpy.isnan(rows["write_ns"]) & (rows["write_ns"] > 0)
+        size, took = rows["file_bytes"][mask], rows["write_ns"][mask] / 1e6
+        colour = next((data.series.colour(t) for t in data.series.styles if t.split(",")[0] == name), INK)
+        marker = next((data.series.marker(t) for t in data.series.styles if t.split(",")[0] == name), "o")
+        panel.scatter(size / 1e6, took, s=9, marker=marker, color=colour, alpha=0.5, linewidths=0,
+                      label=f"{name} (n = {int(terms['b']['n'])})")
+        draw_fit(panel, size, terms, colour)
+    panel.set_xscale("log")
+    panel.set_yscale("log")
+    plain(panel.xaxis)
+    plain(panel.yaxis)
+    panel.set_xlabel("image file of a rank and epoch (MB)")
+    panel.set_ylabel("time to write it (ms)")
+    legend(figure, *panel.get_legend_handles_labels())
+    caption = "Every point is one rank's image of one epoch, lines: robust fits a + b · bytes of dejavu-stats. Both axes logarithmic."
+    alt = "; ".join(f"{name}: {1e9 / terms['b']['estimate'] / 1e9 if terms['b']['estimate'] > 0 else numpy.inf:.3g} bytes per ns"
+                    for name, terms in sorted(lines.items())) + "."
+    return figure, caption, alt
+
+
+def draw_fit(panel, size, terms, colour):
+    """The line of one strategy over the sizes that it was fitted to. Units say how to come to ms."""
+    if not len(size):
+        return
+    grid = numpy.geomspace(size.min(), size.max(), 64)
+    took = (terms["a"]["estimate"] + terms["b"]["estimate"] * grid) * (1e-6 if terms["a"]["unit"] == "ns" else 1e3)
+    panel.plot(grid[took > 0] / 1e6, took[took > 0], color=colour, linewidth=1.2)
+
+
+PICTURES = (cost_model, efficiency, crossover, validation)
