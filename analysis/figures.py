@@ -26,7 +26,7 @@ def arguments():
     parser.add_argument("-o", "--output", required=True, type=pathlib.Path, help="directory for the pictures")
     parser.add_argument("--format", choices=("pdf", "svg"), default="svg")
     parser.add_argument("--look", choices=LOOKS, default="report", help="width and size of text")
-    return parser.parse_args()
+    return parser.parse_intermixed_args()
 
 
 def main():

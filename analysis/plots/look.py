@@ -15,7 +15,7 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot  # noqa: E402  (the backend must be chosen first)
 
-INK, FAINT, PAPER = "#1c1c22", "#b9b9c2", "#fdfdfe"  # text and axes, grid, behind markers
+INK, FAINT, PAPER = "#1c1c22", "#d9d9e0", "#fdfdfe"  # text and axes, grid, behind markers
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a7f00")
 BASES = {"native": "#5c5c66", "idle": "#85858f"}
 MARKERS = "osD^vPX*<>"
@@ -23,7 +23,7 @@ DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
 VARIABLES = {INK: "--ink", FAINT: "--grid", PAPER: "--paper",
              **{colour: f"--series-{i}" for i, colour in enumerate(SERIES)},
              **{colour: f"--{base}" for base, colour in BASES.items()}}
-DARK = {"--ink": "#e8e8ee", "--grid": "#4a4a55", "--paper": "#17171c", "--series-0": "#4aa8e0", "--series-1": "#ff8a3d",
+DARK = {"--ink": "#e8e8ee", "--grid": "#3a3a44", "--paper": "#17171c", "--series-0": "#4aa8e0", "--series-1": "#ff8a3d",
         "--series-2": "#2fcf9f", "--series-3": "#e6a3c6", "--series-4": "#f5bd3d", "--series-5": "#8fd0f5",
         "--series-6": "#cfc24a", "--native": "#b0b0ba", "--idle": "#90909a"}
 
@@ -66,10 +66,12 @@ PAGE = Look(width=7.0, points=7.5)
 class Series:
     """Which colour, marker and dash a treatment has: the same in all pictures of a campaign."""
 
-    def __init__(self, names):
-        names = [name for name in dict.fromkeys(names) if name not in BASES]
-        self.styles = {name: (SERIES[i % len(SERIES)], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
-                       for i, name in enumerate(names)}
+    def __init__(self, treatments):
+        """`treatments`: {treatment: its strategy}. The colour is the strategy's, marker and dash are the treatment's."""
+        treatments = {name: strategy for name, strategy in treatments.items() if strategy not in BASES}
+        strategies = list(dict.fromkeys(treatments.values()))
+        self.styles = {name: (SERIES[strategies.index(strategy) % len(SERIES)], MARKERS[i % len(MARKERS)],
+                              DASHES[i % len(DASHES)]) for i, (name, strategy) in enumerate(treatments.items())}
 
     def colour(self, name):
         return BASES.get(name) or self.styles[name][0]

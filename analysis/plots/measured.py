@@ -2,7 +2,7 @@
 
 import numpy
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from .campaign import number
 from .look import FAINT, INK, PAPER, Missing, legend
@@ -17,9 +17,10 @@ def handle(series, name):
 
 
 def plain(axis):
-    """Numbers on a logarithmic axis as 0.5, 1, 20, not as powers."""
+    """A logarithmic axis with marks at 1, 2, 5, 10 ... written as numbers, not as powers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+    axis.set_minor_formatter(NullFormatter())
 
 
 class Rows:
@@ -99,7 +100,7 @@ def draw_overhead(data, look, base):
         panel.scatter(points, y + jitter(len(points)), s=9, color=colour, alpha=0.45, linewidths=0)
         panel.plot([number(row["ratio_low"]), number(row["ratio_high"])], [y, y], color=colour, linewidth=1.6)
         panel.plot(row["ratio"], y, marker=data.series.marker(name), color=colour, markeredgecolor=PAPER,
-                   markersize=6, markeredgewidth=0.6)
+                   markersize=7, markeredgewidth=0.6)
     names = sorted({name for group in groups.values() for name in group})
     legend(lines.figure, [handle(data.series, name) for name in names], names)
     counts = {int(row["n"]) for row in rows if row["n"] is not None}
@@ -202,7 +203,7 @@ def panels_of_cells(look, groups, height, **options):
     """A figure with one panel for each name in `groups`, titled with it; what is left over stays invisible."""
     across = look.columns(len(groups), least=2.1 if look.width > 5 else 1.6)
     down = -(-len(groups) // across)
-    figure, panels = look.figure(down, across, height=height * down, **options)
+    figure, panels = look.figure(down, across, height=0.35 + height * down, **options)
     for panel in panels.flat[len(groups):]:
         panel.set_visible(False)
     for panel, name in zip(panels.flat, groups):
@@ -225,7 +226,7 @@ def bytes_per_epoch(data, look):
     if not groups:
         raise Missing("no epoch says how large its files are")
     groups = dict(sorted(groups.items()))
-    figure, panels = panels_of_cells(look, groups, 1.55, sharey=True)
+    figure, panels = panels_of_cells(look, groups, 1.7, sharey=True)
     names = sorted({name for group in groups.values() for name in group})
     for panel, group in zip(panels.flat, groups.values()):
         for name, runs in sorted(group.items()):
@@ -236,12 +237,13 @@ def bytes_per_epoch(data, look):
         plain(panel.yaxis)
         panel.set_xlim(left=0)
     figure.supxlabel("time since the run's start (s)", fontsize=look.parameters["font.size"], color=INK)
-    figure.supylabel("image files of an epoch,\nall ranks (MB)", fontsize=look.parameters["font.size"], color=INK, ha="center")
+    for row in panels:
+        row[0].set_ylabel("images of an epoch (MB)")
     legend(figure, [handle(data.series, name) for name in names], names)
     runs = sum(len(run) for group in groups.values() for run in group.values())
     epochs = sum(len(points) for group in groups.values() for run in group.values() for points in run)
-    caption = (f"Each line is a run ({runs} runs), each marker one of its {epochs} committed epochs; 1 MB = 10⁶ bytes,"
-               " logarithmic axis. After a restore the first epoch may be a complete one again.")
+    caption = (f"Each line is a run ({runs} runs), each marker one of its {epochs} committed epochs, all ranks together; 1 MB = 10⁶"
+               " bytes, logarithmic axis. After a restore the first epoch may be a complete one again.")
     alt = "; ".join(f"{group}: " + ", ".join(f"{name} last epoch {numpy.median([p[-1, 1] for p in runs]) / 1e6:.4g} MB"
                     for name, runs in sorted(names.items())) for group, names in groups.items()) + "."
     return figure, caption, alt
@@ -288,6 +290,7 @@ def recovery(data, look):
     for group, name, fault in found:
         groups.setdefault(f"{group}, {name}" if several else group, []).append(fault)
     lines = Rows(look, groups, "time since SIGKILL (s)")
+    longest = max(took for runs in found.values() for took, _ in runs)
     for (group, name, fault), runs in found.items():
         panel, y = lines.at(f"{group}, {name}" if several else group, fault)
         took = sorted(runs)
@@ -297,11 +300,9 @@ def recovery(data, look):
             panel.barh(y, part, left=left, height=0.62, color=colour, edgecolor=INK, linewidth=0.3)
             left += part
         panel.scatter([t for t, _ in took], y + jitter(len(took)), s=9, color=INK, zorder=3, linewidths=0)
-        panel.annotate(fault, (left, y), xytext=(4, 0), textcoords="offset points", va="center",
-                       fontsize=look.parameters["legend.fontsize"])
-    longest = max(took for runs in found.values() for took, _ in runs)
+        panel.text(1.03 * longest, y, fault, va="center", fontsize=look.parameters["font.size"] - 1)
     for panel in lines.panels:
-        panel.set_xlim(0, longest * 1.35)
+        panel.set_xlim(0, longest * 1.4)
     handles = [Line2D([], [], marker="s", linestyle="none", color=colour, markeredgecolor=INK, markeredgewidth=0.3)
                for colour in PHASE_COLOURS]
     legend(lines.figure, handles, [name for name, _ in PHASES])

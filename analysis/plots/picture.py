@@ -17,10 +17,10 @@ class Data:
         runs = campaign.samples()
         self.treatments = list(dict.fromkeys(zip(runs.get("strategy", ()), runs.get("interval_s", ()))))
         self.intervals = {interval for _, interval in self.treatments if not numpy.isnan(interval)}
-        modelled = [row[key] for name, keys in (("simulation", ["strategy"]), ("crossover", ["strategy_a", "strategy_b"]))
-                    for row in analysis.rows(name) for key in keys]
-        names = sorted(self.treatment(*t) for t in self.treatments)
-        self.series = Series(names + sorted(set(modelled)))
+        keys = (("simulation", "strategy"), ("crossover", "strategy_a"), ("crossover", "strategy_b"), ("model", "strategy"))
+        modelled = {row[key] for name, key in keys for row in analysis.rows(name)}
+        names = {self.treatment(*pair): pair[0] for pair in self.treatments} | {name: name for name in modelled}
+        self.series = Series(dict(sorted(names.items())))
 
     def treatment(self, strategy, interval_s):
         """What a strategy at an interval is called: the interval is only said where there are several."""

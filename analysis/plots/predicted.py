@@ -4,7 +4,7 @@ import numpy
 from matplotlib.patches import Rectangle
 
 from .campaign import number
-from .look import FAINT, INK, PAPER, Missing, legend
+from .look import FAINT, INK, PAPER, SERIES, Missing, legend
 from .measured import handle, panels_of_cells, plain
 
 YEAR = 365.25 * 86400
@@ -16,6 +16,11 @@ def duration(seconds):
         if seconds >= length:
             return f"{seconds / length:.3g} {unit}"
     return f"{seconds:.3g} s"
+
+
+def count(value):
+    """A round number, short."""
+    return f"{value / 1e6:g}M" if value >= 1e6 else f"{value / 1e3:g}k" if value >= 1e3 else f"{value:g}"
 
 
 def rate(value):
@@ -36,8 +41,8 @@ def efficiency(data, look):
     qualifiers = varying(rows, ("protocol", "levels"))
     groups = {}
     for row in rows:
-        shape = f", shape {row['shape']:g}" if row.get("shape") is not None and row["distribution"] != "exponential" else ""
-        panel = f"{row['distribution']}{shape}, {duration(row['node_mtbf_s'])}/node"
+        shape = "" if row.get("shape") is None or row["distribution"] == "exponential" else f" {row['shape']:g}"
+        panel = f"{row['distribution']}{shape}, {duration(row['node_mtbf_s'])}"
         line = (row["strategy"], *(f"{column} {row[column]}" if column == "levels" else row[column] for column in qualifiers))
         groups.setdefault(panel, {}).setdefault(line, []).append(row)
     figure, panels = panels_of_cells(look, groups, 1.9, sharex=True, sharey=True)
@@ -55,12 +60,13 @@ def efficiency(data, look):
         panel.set_xscale("log")
         panel.set_ylim(0, 1.02)
     figure.supxlabel("nodes", fontsize=look.parameters["font.size"], color=INK)
-    figure.supylabel("efficiency (useful ÷ all time)", fontsize=look.parameters["font.size"], color=INK)
+    for row in panels:
+        row[0].set_ylabel("efficiency")
     handles = [entry for panel in panels.flat for entry in zip(*panel.get_legend_handles_labels())]
     legend(figure, *zip(*handles))
     counts = sorted({int(row["n"]) for row in rows if row["n"] is not None})
-    caption = (f"Simulated from the measured costs; n = {' to '.join(map(str, counts[:1] + counts[1:][-1:]))} simulated jobs for"
-               " each point, bands: intervals. Panels: distribution of failures and mean time between failures of a node.")
+    caption = (f"Share of time that is useful, simulated from the measured costs; n = {' to '.join(map(str, counts[:1] + counts[1:][-1:]))} simulated jobs for"
+               " each point, bands: intervals. Panels: distribution of failures (Weibull: with its shape), mean time between failures of a node.")
     largest = max(row["nodes"] for row in rows)
     alt = f"At {largest:g} nodes: " + "; ".join(
         f"{panel}, {', '.join(line)}: {points[-1]['efficiency']:.2f}" for panel, group in groups.items()
@@ -83,11 +89,12 @@ def crossover(data, look):
     for panel, members in zip(panels.flat, groups.values()):
         draw_map(data, panel, members)
     figure.supxlabel("nodes", fontsize=look.parameters["font.size"], color=INK)
-    figure.supylabel("mean time between failures of a node", fontsize=look.parameters["font.size"], color=INK)
+    for row in panels:
+        row[0].set_ylabel("MTBF of a node")
     names = sorted({name for pair in pairs for name in pair})
     legend(figure, [handle(data.series, name) for name in names], names)
     wins = {name: sum(winner(row) == name for row in rows) for name in names}
-    caption = (f"Each field is a simulated machine ({len(rows)} in all); its colour and marker are of the strategy with the"
+    caption = (f"MTBF: mean time between failures. Each field is a simulated machine ({len(rows)} in all); its colour and marker are of the strategy with the"
                " higher efficiency, stronger the larger the lead (full from 0.1 on); empty: no difference beyond the intervals.")
     alt = "Fields won: " + ", ".join(f"{name} {count}" for name, count in wins.items()) \
         + f", undecided {len(rows) - sum(wins.values())}."
@@ -114,7 +121,7 @@ def draw_map(data, panel, rows):
     panel.set_xlim(-0.5, len(nodes) - 0.5)
     panel.set_ylim(-0.5, len(times) - 0.5)
     every = max(1, len(nodes) // 5)
-    panel.set_xticks(range(0, len(nodes), every), [f"{n:g}" if n < 1e5 else f"{n:.0e}" for n in nodes[::every]])
+    panel.set_xticks(range(0, len(nodes), every), [count(n) for n in nodes[::every]])
     panel.set_yticks(range(len(times)), [duration(t) for t in times])
     panel.grid(visible=False)
 
@@ -132,8 +139,7 @@ def validation(data, look):
     panel = panels[0][0]
     for i, row in enumerate(rows):
         x, y = row["measured_s"], row["predicted_s"]
-        colour = data.series.styles and list(data.series.styles.values())[0][0] or INK
-        panel.errorbar(x, y, xerr=bars(row, "measured"), yerr=bars(row, "predicted"), color=colour, ecolor=colour,
+        panel.errorbar(x, y, xerr=bars(row, "measured"), yerr=bars(row, "predicted"), color=SERIES[0],
                        marker="o" if row["within"] else "X", markersize=5, linewidth=1, linestyle="none")
         panel.annotate(row["application"], (x, y), xytext=(5, -9 + 14 * (i % 2)), textcoords="offset points")
     ends = [value for row in rows for value in (row["measured_s"], row["predicted_s"])]
@@ -171,9 +177,8 @@ def cost_model(data, look):
         rows = epochs.where(epochs["strategy"] == name)
         mask = (rows["file_bytes"] > 0) & ~numpy.isnan(rows["write_ns"]) & (rows["write_ns"] > 0)
         size, took = rows["file_bytes"][mask], rows["write_ns"][mask] / 1e6
-        colour = next((data.series.colour(t) for t in data.series.styles if t.split(",")[0] == name), INK)
-        marker = next((data.series.marker(t) for t in data.series.styles if t.split(",")[0] == name), "o")
-        panel.scatter(size / 1e6, took, s=9, marker=marker, color=colour, alpha=0.5, linewidths=0,
+        colour = data.series.colour(name)
+        panel.scatter(size / 1e6, took, s=9, marker=data.series.marker(name), color=colour, alpha=0.5, linewidths=0,
                       label=f"{name} (n = {int(terms['b']['n'])})")
         draw_fit(panel, size, terms, colour)
     panel.set_xscale("log")
