@@ -55,7 +55,7 @@ def findings(data):
                f" median {interval(worst, 'median_s', 'low_s', 'high_s')} s, n = {say(worst['n'])}.")
     checked = rows("validation")
     if checked:
-        good = sum(bool(row["within"]) for row in checked)
+        good = sum(row["within"] in (True, "yes") for row in checked)
         yield f"The simulator's prediction lies within the measured interval in {good} of {len(checked)} cases."
 
 

@@ -4,6 +4,7 @@ import html
 
 import numpy
 
+NO_UNITS = ("", "1", "text", "enum", "index", "see unit")  # that say nothing to who reads a table
 SCALES = {"ns": (1e6, "ms"), "B": (1e6, "MB"), "B/s": (1e6, "MB/s")}  # for reading; 1 MB = 10⁶ bytes
 LONG = ("reason", "command", "value", "cell", "what")
 
@@ -44,7 +45,7 @@ def head_cell(name, unit, description, numeric):
     label = name
     for ending in ("_ns", "_s", "_bytes"):
         label = label.removesuffix(ending)
-    note = f" <small>({html.escape(unit)})</small>" if unit else ""
+    note = f" <small>({html.escape(unit)})</small>" if unit not in NO_UNITS else ""
     kind = ' class="number"' if numeric else ""
     return f'<th scope="col"{kind} title="{html.escape(description)}">{html.escape(label.replace("_", " "))}{note}</th>'
 

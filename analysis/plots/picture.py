@@ -17,8 +17,7 @@ class Data:
         runs = campaign.samples()
         self.treatments = list(dict.fromkeys(zip(runs.get("strategy", ()), runs.get("interval_s", ()))))
         self.intervals = {interval for _, interval in self.treatments if not numpy.isnan(interval)}
-        keys = (("simulation", "strategy"), ("crossover", "strategy_a"), ("crossover", "strategy_b"), ("model", "strategy"))
-        modelled = {row[key] for name, key in keys for row in analysis.rows(name)}
+        modelled = {row["strategy"] for name in ("simulation", "model") for row in analysis.rows(name)}
         names = {self.treatment(*pair): pair[0] for pair in self.treatments} | {name: name for name in modelled}
         self.series = Series(dict(sorted(names.items())))
 

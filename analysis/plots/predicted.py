@@ -4,7 +4,7 @@ import numpy
 from matplotlib.patches import Rectangle
 
 from .campaign import number
-from .look import FAINT, INK, PAPER, SERIES, Missing, legend
+from .look import FAINT, INK, PAPER, SERIES, Missing, Series, legend
 from .measured import handle, panels_of_cells, plain
 
 YEAR = 365.25 * 86400
@@ -33,24 +33,36 @@ def varying(rows, columns):
     return [column for column in columns if len({row.get(column) for row in rows}) > 1]
 
 
+def panel_title(row, varied):
+    """What a panel of simulated machines has in common."""
+    shape = "" if row.get("shape") is None or row["distribution"] == "exponential" else f" {row['shape']:g}"
+    parts = [f"{row['distribution']}{shape}", duration(row["node_mtbf_s"])]
+    return ", ".join(parts + ([rate(row["bandwidth"])] if "bandwidth" in varied else []))
+
+
+def best_by_nodes(rows):
+    """Of rows that differ in nodes and interval, for each number of nodes the one with the best interval."""
+    best = {}
+    for row in sorted(rows, key=lambda row: row["efficiency"]):
+        best[row["nodes"]] = row
+    return [best[nodes] for nodes in sorted(best)]
+
+
 def efficiency(data, look):
     """Efficiency against scale, simulated."""
     rows = [row for row in data.analysis.rows("simulation") if row["efficiency"] is not None]
     if not rows:
         raise Missing("table simulation has no rows: dejavu-stats simulate was not run")
-    qualifiers = varying(rows, ("protocol", "levels"))
+    varied = varying(rows, ("protocol", "levels", "bandwidth"))
     groups = {}
     for row in rows:
-        shape = "" if row.get("shape") is None or row["distribution"] == "exponential" else f" {row['shape']:g}"
-        panel = f"{row['distribution']}{shape}, {duration(row['node_mtbf_s'])}"
-        line = (row["strategy"], *(f"{column} {row[column]}" if column == "levels" else row[column] for column in qualifiers))
-        groups.setdefault(panel, {}).setdefault(line, []).append(row)
+        line = (row["strategy"], *(f"levels {row[c]}" if c == "levels" else row[c] for c in varied if c != "bandwidth"))
+        groups.setdefault(panel_title(row, varied), {}).setdefault(line, []).append(row)
+    groups = {panel: {line: best_by_nodes(points) for line, points in group.items()} for panel, group in groups.items()}
     figure, panels = panels_of_cells(look, groups, 1.9, sharex=True, sharey=True)
-    names = list(dict.fromkeys(line for group in groups.values() for line in group))
-    variants = sorted({line[1:] for line in names})
+    variants = sorted({line[1:] for group in groups.values() for line in group})
     for panel, group in zip(panels.flat, groups.values()):
         for line, points in group.items():
-            points.sort(key=lambda row: row["nodes"])
             nodes, middle, low, high = (numpy.array([number(row[c]) for row in points], dtype=float)
                                         for c in ("nodes", "efficiency", "low", "high"))
             colour, dash = data.series.colour(line[0]), ("-", "--", ":", "-.")[variants.index(line[1:]) % 4]
@@ -65,8 +77,9 @@ def efficiency(data, look):
     handles = [entry for panel in panels.flat for entry in zip(*panel.get_legend_handles_labels())]
     legend(figure, *zip(*handles))
     counts = sorted({int(row["n"]) for row in rows if row["n"] is not None})
-    caption = (f"Share of time that is useful, simulated from the measured costs; n = {' to '.join(map(str, counts[:1] + counts[1:][-1:]))} simulated jobs for"
-               " each point, bands: intervals. Panels: distribution of failures (Weibull: with its shape), mean time between failures of a node.")
+    caption = (f"Share of time that is useful, simulated from the measured costs; n = {' to '.join(map(str, counts[:1] + counts[1:][-1:]))}"
+               " simulated jobs for each point, bands: intervals. Panels: distribution of failures (Weibull: with its shape),"
+               " mean time between failures of a node, bandwidth of shared storage where it varies.")
     largest = max(row["nodes"] for row in rows)
     alt = f"At {largest:g} nodes: " + "; ".join(
         f"{panel}, {', '.join(line)}: {points[-1]['efficiency']:.2f}" for panel, group in groups.items()
@@ -74,50 +87,63 @@ def efficiency(data, look):
     return figure, caption, alt
 
 
+def sides(row):
+    """The names of the two that a row of table crossover compares; the protocol is said if it differs."""
+    protocols = [row.get("protocol_a"), row.get("protocol_b")]
+    if protocols[0] == protocols[1]:
+        return row["strategy_a"], row["strategy_b"]
+    return f"{row['strategy_a']}, {protocols[0]}", f"{row['strategy_b']}, {protocols[1]}"
+
+
+def winner(row):
+    """The name of the better one of a row of table crossover, None if there is none."""
+    return dict(zip("ab", sides(row))).get(row["winner"])
+
+
 def crossover(data, look):
     """Which of two strategies is more efficient where."""
     rows = data.analysis.rows("crossover")
     if not rows:
         raise Missing("table crossover has no rows: dejavu-stats simulate was not run with two strategies")
+    names = list(dict.fromkeys(name for row in rows for name in sides(row)))
+    series = Series({name: name for name in names})
     groups = {}
     for row in rows:
-        pair = (row["strategy_a"], row["strategy_b"])
-        groups.setdefault((pair, row["bandwidth"]), []).append(row)
-    pairs = {pair for pair, _ in groups}
-    titles = [rate(bandwidth) if len(pairs) == 1 else f"{a} | {b},\n{rate(bandwidth)}" for (a, b), bandwidth in groups]
-    figure, panels = panels_of_cells(look, titles, 2.0)
+        groups.setdefault((sides(row), row.get("levels"), row.get("distribution"), row["bandwidth"]), []).append(row)
+    several = len({pair for pair, *_ in groups}) > 1
+    varied = varying(rows, ("levels", "distribution"))
+    titles = []
+    for (first, second), levels, distribution, bandwidth in groups:
+        parts = [f"levels {levels}"] * ("levels" in varied) + [distribution] * ("distribution" in varied) + [rate(bandwidth)]
+        titles.append(f"{first} |\n{second},\n" * several + ", ".join(parts))
+    figure, panels = panels_of_cells(look, titles, 2.4 if several else 2.0)
     for panel, members in zip(panels.flat, groups.values()):
-        draw_map(data, panel, members)
+        draw_map(series, panel, members)
     figure.supxlabel("nodes", fontsize=look.parameters["font.size"], color=INK)
     for row in panels:
         row[0].set_ylabel("MTBF of a node")
-    names = sorted({name for pair in pairs for name in pair})
-    legend(figure, [handle(data.series, name) for name in names], names)
+    legend(figure, [handle(series, name) for name in names], names)
     wins = {name: sum(winner(row) == name for row in rows) for name in names}
-    caption = (f"MTBF: mean time between failures. Each field is a simulated machine ({len(rows)} in all); its colour and marker are of the strategy with the"
-               " higher efficiency, stronger the larger the lead (full from 0.1 on); empty: no difference beyond the intervals.")
+    caption = (f"MTBF: mean time between failures. Each field is a simulated machine ({len(rows)} in all); its colour and marker are of"
+               " the one with the higher efficiency, stronger the larger the lead (full from 0.1 on); empty: no difference"
+               " beyond the intervals.")
     alt = "Fields won: " + ", ".join(f"{name} {count}" for name, count in wins.items()) \
         + f", undecided {len(rows) - sum(wins.values())}."
     return figure, caption, alt
 
 
-def winner(row):
-    """The name of the better strategy of a row of table crossover, None if there is none."""
-    return {"a": row["strategy_a"], "b": row["strategy_b"]}.get(row["winner"])
-
-
-def draw_map(data, panel, rows):
+def draw_map(series, panel, rows):
     """Fields of one crossover map; the axes are the values that were simulated, evenly spaced."""
     nodes = sorted({row["nodes"] for row in rows})
     times = sorted({row["node_mtbf_s"] for row in rows})
     for row in rows:
         x, y, name = nodes.index(row["nodes"]), times.index(row["node_mtbf_s"]), winner(row)
         lead = abs(number(row["efficiency_a"]) - number(row["efficiency_b"]))
-        colour = data.series.colour(name) if name else PAPER
+        colour = series.colour(name) if name else PAPER
         strength = 0.2 + 0.6 * min(1, numpy.nan_to_num(lead) / 0.1) if name else 1
         panel.add_patch(panel_field(x, y, colour, strength))
         if name:
-            panel.plot(x, y, marker=data.series.marker(name), color=INK, markersize=3)
+            panel.plot(x, y, marker=series.marker(name), color=INK, markersize=3)
     panel.set_xlim(-0.5, len(nodes) - 0.5)
     panel.set_ylim(-0.5, len(times) - 0.5)
     every = max(1, len(nodes) // 5)
@@ -140,18 +166,22 @@ def validation(data, look):
     for i, row in enumerate(rows):
         x, y = row["measured_s"], row["predicted_s"]
         panel.errorbar(x, y, xerr=bars(row, "measured"), yerr=bars(row, "predicted"), color=SERIES[0],
-                       marker="o" if row["within"] else "X", markersize=5, linewidth=1, linestyle="none")
+                       marker="o" if is_within(row) else "X", markersize=5, linewidth=1, linestyle="none")
         panel.annotate(row["application"], (x, y), xytext=(5, -9 + 14 * (i % 2)), textcoords="offset points")
     ends = [value for row in rows for value in (row["measured_s"], row["predicted_s"])]
     span = numpy.array([0.9 * min(ends), 1.1 * max(ends)])
     panel.plot(span, span, color=INK, linewidth=0.8, linestyle=":")
     panel.set_xlabel("measured running time (s)")
     panel.set_ylabel("predicted running time (s)")
-    good = sum(bool(row["within"]) for row in rows)
+    good = sum(map(is_within, rows))
     caption = (f"n = {len(rows)} campaigns with faults; bars: intervals; dotted: equal. Round: the prediction lies within the"
                " interval of what was measured; cross: it does not.")
     alt = f"{good} of {len(rows)} predictions lie within the interval of the measured running time."
     return figure, caption, alt
+
+
+def is_within(row):
+    return row["within"] in (True, "yes")
 
 
 def bars(row, what):
@@ -189,17 +219,16 @@ def cost_model(data, look):
     panel.set_ylabel("time to write it (ms)")
     legend(figure, *panel.get_legend_handles_labels())
     caption = "Every point is one rank's image of one epoch, lines: robust fits a + b · bytes of dejavu-stats. Both axes logarithmic."
-    alt = "; ".join(f"{name}: {1e9 / terms['b']['estimate'] / 1e9 if terms['b']['estimate'] > 0 else numpy.inf:.3g} bytes per ns"
-                    for name, terms in sorted(lines.items())) + "."
+    alt = "; ".join(f"{name}: {1e9 * terms['b']['estimate']:.3g} s for each GB more" for name, terms in sorted(lines.items())) + "."
     return figure, caption, alt
 
 
 def draw_fit(panel, size, terms, colour):
-    """The line of one strategy over the sizes that it was fitted to. Units say how to come to ms."""
+    """The line of one strategy over the sizes that it was fitted to. Its terms are in s and s/B."""
     if not len(size):
         return
     grid = numpy.geomspace(size.min(), size.max(), 64)
-    took = (terms["a"]["estimate"] + terms["b"]["estimate"] * grid) * (1e-6 if terms["a"]["unit"] == "ns" else 1e3)
+    took = (terms["a"]["estimate"] + terms["b"]["estimate"] * grid) * 1e3
     panel.plot(grid[took > 0] / 1e6, took[took > 0], color=colour, linewidth=1.2)
 
 
