@@ -204,23 +204,33 @@ def cost_model(data, look):
     figure, panels = look.figure(height=0.45 * look.width)
     panel = panels[0][0]
     for name, terms in sorted(lines.items()):
-        rows = epochs.where(epochs["strategy"] == name)
-        mask = (rows["file_bytes"] > 0) & ~numpy.isnan(rows["write_ns"]) & (rows["write_ns"] > 0)
-        size, took = rows["file_bytes"][mask], rows["write_ns"][mask] / 1e6
+        size, took = writes(epochs.where(epochs["strategy"] == name))
         colour = data.series.colour(name)
-        panel.scatter(size / 1e6, took, s=9, marker=data.series.marker(name), color=colour, alpha=0.5, linewidths=0,
+        panel.scatter(size / 1e6, took * 1e3, s=9, marker=data.series.marker(name), color=colour, alpha=0.5, linewidths=0,
                       label=f"{name} (n = {int(terms['b']['n'])})")
         draw_fit(panel, size, terms, colour)
     panel.set_xscale("log")
     panel.set_yscale("log")
     plain(panel.xaxis)
     plain(panel.yaxis)
-    panel.set_xlabel("image file of a rank and epoch (MB)")
+    panel.set_xlabel("images of an epoch, all ranks (MB)")
     panel.set_ylabel("time to write it (ms)")
     legend(figure, *panel.get_legend_handles_labels())
-    caption = "Every point is one rank's image of one epoch, lines: robust fits a + b · bytes of dejavu-stats. Both axes logarithmic."
+    caption = ("Every point is an epoch: all its images, and the slowest rank's time to write and to fsync. Lines: dejavu-stats'"
+               " robust fits a + b · bytes. Both axes are logarithmic.")
     alt = "; ".join(f"{name}: {1e9 * terms['b']['estimate']:.3g} s for each GB more" for name, terms in sorted(lines.items())) + "."
     return figure, caption, alt
+
+
+def writes(epochs):
+    """Bytes of all ranks and seconds of the slowest one, of each epoch that says both."""
+    sums = {}
+    took = epochs["write_ns"] + numpy.nan_to_num(epochs["sync_ns"]) if "sync_ns" in epochs else epochs["write_ns"]
+    for key, size, ns in zip(zip(epochs["run"], epochs["epoch"]), epochs["file_bytes"], took):
+        was = sums.get(key, (0, 0))
+        sums[key] = (was[0] + size, max(was[1], ns * 1e-9))
+    points = numpy.array([point for point in sums.values() if min(point) > 0]).reshape(-1, 2)
+    return points[:, 0], points[:, 1]
 
 
 def draw_fit(panel, size, terms, colour):
