@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Draws the pictures of a campaign, for a paper (PDF) or on their own (SVG).
 
-usage: figures.py CAMPAIGN.h5 --analysis DIR -o DIR [--format pdf|svg] [--look column|page|report] [NAME ...]
+usage: figures.py CAMPAIGN.h5 --analysis DIR [--analysis DIR ...] -o DIR [--format pdf|svg] [--look column|page|report] [NAME ...]
 
 Each picture becomes DIR/<name>.<format>; its caption and description DIR/captions.json. What cannot be drawn is said.
 """
@@ -22,7 +22,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("campaign", help="HDF5 file of a campaign")
     parser.add_argument("names", nargs="*", metavar="NAME", help="pictures to draw; default: all")
-    parser.add_argument("--analysis", required=True, help="directory that dejavu-stats analyse wrote")
+    parser.add_argument("--analysis", required=True, action="append", metavar="DIR", help="that dejavu-stats wrote; may be repeated")
     parser.add_argument("-o", "--output", required=True, type=pathlib.Path, help="directory for the pictures")
     parser.add_argument("--format", choices=("pdf", "svg"), default="svg")
     parser.add_argument("--look", choices=LOOKS, default="report", help="width and size of text")
@@ -35,7 +35,7 @@ def main():
     unknown = [name for name in options.names if name not in known]
     if unknown:
         sys.exit(f"figures.py: no picture is called {', '.join(unknown)}; there are {', '.join(known)}")
-    data = picture.Data(Campaign(options.campaign), Analysis(options.analysis))
+    data = picture.Data(Campaign(options.campaign), Analysis(*options.analysis))
     options.output.mkdir(parents=True, exist_ok=True)
     captions = {}
     for drawn in picture.draw([known[name] for name in options.names or known], data, LOOKS[options.look]):

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Makes one self-contained HTML page of a campaign: summary, pictures, tables, failures, configuration, environment.
 
-usage: report.py CAMPAIGN.h5 --analysis DIR -o FILE.html
+usage: report.py CAMPAIGN.h5 --analysis DIR [--analysis DIR ...] -o FILE.html
 
-DIR is what `dejavu-stats analyse CAMPAIGN.h5 -o DIR` wrote. The page needs no network and no script, follows the reader's
+DIR is what `dejavu-stats analyse CAMPAIGN.h5 -o DIR` wrote (and another one, say, what `dejavu-stats simulate` did). The page needs no network and no script, follows the reader's
 light or dark setting, and is the same for the same input. Exit status: 0, or 3 if a file cannot be read or written.
 """
 
@@ -126,11 +126,11 @@ def page(data):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("campaign", help="HDF5 file of a campaign")
-    parser.add_argument("--analysis", required=True, help="directory that dejavu-stats analyse wrote")
+    parser.add_argument("--analysis", required=True, action="append", metavar="DIR", help="that dejavu-stats wrote; may be repeated")
     parser.add_argument("-o", "--output", required=True, type=pathlib.Path, help="HTML file to write")
     options = parser.parse_args()
     try:
-        text = page(picture.Data(Campaign(options.campaign), Analysis(options.analysis)))
+        text = page(picture.Data(Campaign(options.campaign), Analysis(*options.analysis)))
         temporary = options.output.with_suffix(".tmp")
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(options.output)

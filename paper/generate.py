@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Makes everything in the paper that is not prose: numbers, tables, figures, the artifact appendix.
 
-usage: generate.py CAMPAIGN.h5 --analysis DIR [--more DIR] --results DIR -o DIR
+usage: generate.py CAMPAIGN.h5 --analysis DIR [--analysis DIR ...] [--more DIR] --results DIR -o DIR
 
---analysis: of dejavu-stats for that campaign; --more: of further campaigns, whose running times become a table; --results: where
+--analysis: what dejavu-stats wrote for that campaign; --more: of further campaigns, whose running times become a table; --results: where
 stall.h5, restart.h5 and latency.h5 are (what is not there is left out). In the output: numbers.tex (\\newcommand for each figure in
 the text, \\ifdv... for each part of the data), table-*.tex, figure-*.tex with their PDF, artifact.tex, experiment.yaml.
 """
@@ -30,7 +30,7 @@ FIGURES = (measured.overhead, measured.stall, measured.bytes_per_epoch, measured
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("campaign")
-    parser.add_argument("--analysis", required=True)
+    parser.add_argument("--analysis", required=True, action="append")
     parser.add_argument("--more")
     parser.add_argument("--results", required=True, type=pathlib.Path)
     parser.add_argument("-o", "--output", required=True, type=pathlib.Path)
@@ -157,7 +157,7 @@ def measured_by(function, path):
 
 def main():
     options = arguments()
-    campaign, analysis = Campaign(options.campaign), Analysis(options.analysis)
+    campaign, analysis = Campaign(options.campaign), Analysis(*options.analysis)
     if not len(campaign.samples()):
         sys.exit(f"paper: error: {options.campaign} has no runs that count: a paper needs a campaign; see experiments/paper.yaml")
     output = options.output

@@ -105,20 +105,26 @@ class Campaign:
 
 
 class Analysis:
-    """dejavu-stats' analysis.json. A table that it does not have is one without rows."""
+    """analysis.json of dejavu-stats; of several (analyse, simulate, ...) each table is the first one that has rows.
+
+    A table that is nowhere is one without rows.
+    """
 
     SCHEMA = 1
 
-    def __init__(self, path):
-        path = pathlib.Path(path)
-        path = path / "analysis.json" if path.is_dir() else path
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-        if content.get("schema") != self.SCHEMA:
-            raise ValueError(f"{path}: schema {content.get('schema')}, but only {self.SCHEMA} is understood here;"
-                             " use a report.py and a dejavu-stats of one version")
-        self.sources = content.get("sources", [])
-        self.tables = content.get("tables", {})
+    def __init__(self, *paths):
+        self.sources, self.tables = [], {}
+        for path in map(pathlib.Path, paths):
+            path = path / "analysis.json" if path.is_dir() else path
+            with open(path, encoding="utf-8") as file:
+                content = json.load(file)
+            if content.get("schema") != self.SCHEMA:
+                raise ValueError(f"{path}: schema {content.get('schema')}, but only {self.SCHEMA} is understood here;"
+                                 " use a report.py and a dejavu-stats of one version")
+            self.sources += [source for source in content["sources"] if source not in self.sources]
+            for name, table in content["tables"].items():
+                if not self.tables.get(name, {}).get("rows"):
+                    self.tables[name] = table
 
     def rows(self, name, **equal):
         """The rows of a table whose columns have the given values, as dicts; None is missing."""
