@@ -191,7 +191,7 @@ void dv_analyse_optimum(const struct dv_study *study, const struct dv_analysis_o
         dv_study_cell_recoveries(study, cell, &recoveries);
         double restart_s = dv_stats_median(recoveries.value, recoveries.count);
         free(recoveries.value);
-        for (size_t m = 0; m < options->mtbf_count; m++)
-            add_optimum(cell, options->mtbfs_s[m], cost_s, source, restart_s, results);
+        for (size_t m = 0; m < options->mtbfs_s.count; m++)
+            add_optimum(cell, options->mtbfs_s.value[m], cost_s, source, restart_s, results);
     }
 }

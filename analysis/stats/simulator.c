@@ -186,3 +186,12 @@ void dv_sim_run(const struct dv_sim_job *job, struct dv_failures *failures, gsl_
         .checkpoints = r.checkpoints,
     };
 }
+
+unsigned long dv_sim_seed(uint64_t seed, uint64_t whole, uint64_t part)
+{
+    /* splitmix64's finaliser (Steele, Lea and Flood, OOPSLA 2014). */
+    uint64_t z = seed + 0x9e3779b97f4a7c15U * (2 * whole + part + 1);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+    return (unsigned long)((z ^ (z >> 31)) & 0xffffffffU); /* mt19937 takes 32 bits */
+}

@@ -16,6 +16,8 @@
 #include <stdbool.h>
 
 #define DV_LEVELS_MAX 3
+/* Jobs that take this many times their work may be given up. */
+#define DV_SIM_PATIENCE 100
 
 /* A checkpoint as it was measured, scaled to the machine. */
 struct dv_sim_epoch {
@@ -55,5 +57,8 @@ struct dv_sim_outcome {
 /* `failures` has begun and belongs to the caller; `rng` draws costs and what a failure leaves. */
 void dv_sim_run(const struct dv_sim_job *job, struct dv_failures *failures, gsl_rng *rng,
                 struct dv_sim_outcome *outcome);
+
+/* A random generator's seed for one purpose: another one for each `part` of each `replication`. */
+unsigned long dv_sim_seed(uint64_t seed, uint64_t replication, uint64_t part);
 
 #endif
