@@ -19,6 +19,6 @@ define analysis_unit_test
 UNIT_TESTS += unit-$(1)
 unit-$(1)_SRCS := analysis/stats/test_$(1).c
 unit-$(1)_CPPFLAGS := -I. $(HDF5_CPPFLAGS)
-unit-$(1)_LIBS = $(ANALYSIS_LIBS) $(CMOCKA_LIBS)
+unit-$(1)_LIBS = $$(ANALYSIS_LIBS) $(CMOCKA_LIBS)
 endef
 $(foreach t,$(patsubst analysis/stats/test_%.c,%,$(wildcard analysis/stats/test_*.c)),$(eval $(call analysis_unit_test,$(t))))
