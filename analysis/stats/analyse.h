@@ -5,7 +5,13 @@
 
 #include "analysis/stats/study.h"
 
-#define DV_MTBFS_MAX 32
+#define DV_AXIS_MAX 16
+
+/* Values of one factor. */
+struct dv_axis {
+    double value[DV_AXIS_MAX];
+    size_t count;
+};
 
 struct dv_analysis_options {
     double confidence; /* of all intervals */
@@ -13,8 +19,7 @@ struct dv_analysis_options {
     enum dv_time time; /* that overheads compare */
     uint64_t seed;     /* of the bootstrap */
     size_t resamples;
-    double mtbfs_s[DV_MTBFS_MAX]; /* of the whole job, for the table of optimum intervals */
-    size_t mtbf_count;
+    struct dv_axis mtbfs_s; /* of the whole job, for the table of optimum intervals */
     double bound_bandwidth; /* B/s that the storage takes without DejaVu; NaN: not measured */
 };
 

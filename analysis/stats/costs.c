@@ -2,6 +2,7 @@
 #include "analysis/stats/costs.h"
 
 #include "analysis/stats/analyse.h"
+#include "analysis/stats/model.h"
 #include "analysis/stats/optimum.h"
 #include "analysis/stats/stats.h"
 #include "harness/config/arena.h"
@@ -83,6 +84,83 @@ void dv_study_cell_recoveries(const struct dv_study *study, const struct dv_stud
     }
 }
 
+static bool passes(const struct dv_cost_filter *filter, const struct dv_study_cell *cell)
+{
+    const struct dv_cell_key *key = &cell->key;
+    return (!filter->strategy || strcmp(filter->strategy, key->strategy) == 0) &&
+           (!filter->application || strcmp(filter->application, key->application) == 0) &&
+           (!filter->class_name || strcmp(filter->class_name, key->class_name) == 0) &&
+           (!filter->ranks || filter->ranks == key->ranks) &&
+           (isnan(filter->interval_s) || filter->interval_s == key->interval_s) &&
+           (filter->campaign == SIZE_MAX || filter->campaign == cell->campaign);
+}
+
+/* How far the median stall falls short of what a checkpoint costs in the same cell without faults. */
+static double drag_of(const struct dv_study *study, const struct dv_study_cell *cell)
+{
+    for (size_t i = 0; i < study->cell_count; i++) {
+        const struct dv_study_cell *twin = &study->cells[i];
+        enum dv_cost_source source;
+        if (twin->campaign != cell->campaign || dv_study_cell_has_faults(twin) ||
+            twin->key.interval_s != cell->key.interval_s || !same_work(twin, cell) ||
+            strcmp(twin->key.strategy, cell->key.strategy) != 0)
+            continue;
+        double cost_s = dv_study_cell_checkpoint_cost(study, i, &source);
+        return source == DV_COST_RUNTIME ? cost_s - median_stall(study, i) : 0;
+    }
+    return 0;
+}
+
+static double slope_of(const struct dv_study *study, const char *strategy,
+                       enum dv_component component)
+{
+    struct dv_line line;
+    bool fitted = dv_model_line(study, strategy, component, NULL, &line);
+    return fitted && line.b.value > 0 ? line.b.value : 0;
+}
+
+static void add_epochs(const struct dv_study *study, size_t cell, struct dv_strategy_costs *costs)
+{
+    double drag_s = drag_of(study, &study->cells[cell]);
+    for (size_t i = 0; i < study->epoch_count; i++) {
+        const struct dv_epoch_sum *e = &study->epochs[i];
+        if (e->cell != cell || !(e->stall_s >= 0) || !(e->commit_s >= 0) ||
+            !(e->populated_bytes > 0) || !(e->file_bytes >= 0))
+            continue;
+        costs->epochs = dv_reallocate(costs->epochs, costs->epoch_count + 1, sizeof *costs->epochs);
+        costs->epochs[costs->epoch_count++] = (struct dv_cost_epoch){
+            .stall_s = e->stall_s,
+            .commit_s = e->commit_s,
+            .drag_s = drag_s,
+            .populated_bytes = e->populated_bytes,
+            .data_bytes = e->data_bytes,
+            .file_bytes = e->file_bytes,
+        };
+    }
+}
+
+void dv_strategy_costs_collect(const struct dv_study *study, const struct dv_cost_filter *filter,
+                               struct dv_strategy_costs *costs)
+{
+    *costs = (struct dv_strategy_costs){0};
+    DV_TEXT_SET(costs->strategy, filter->strategy);
+    costs->stall_slope = slope_of(study, filter->strategy, DV_COMPONENT_STALL);
+    costs->commit_slope = slope_of(study, filter->strategy, DV_COMPONENT_COMMIT);
+    for (size_t i = 0; i < study->cell_count; i++) {
+        if (!passes(filter, &study->cells[i]))
+            continue;
+        add_epochs(study, i, costs);
+        add_recoveries(study, &study->cells[i], &costs->recoveries);
+    }
+}
+
+void dv_strategy_costs_free(struct dv_strategy_costs *costs)
+{
+    free(costs->epochs);
+    free(costs->recoveries.value);
+    *costs = (struct dv_strategy_costs){0};
+}
+
 static void add_optimum(const struct dv_study_cell *cell, double mtbf_s, double cost_s,
                         enum dv_cost_source source, double restart_s, struct dv_results *results)
 {
@@ -113,7 +191,7 @@ void dv_analyse_optimum(const struct dv_study *study, const struct dv_analysis_o
         dv_study_cell_recoveries(study, cell, &recoveries);
         double restart_s = dv_stats_median(recoveries.value, recoveries.count);
         free(recoveries.value);
-        for (size_t m = 0; m < options->mtbf_count; m++)
-            add_optimum(cell, options->mtbfs_s[m], cost_s, source, restart_s, results);
+        for (size_t m = 0; m < options->mtbfs_s.count; m++)
+            add_optimum(cell, options->mtbfs_s.value[m], cost_s, source, restart_s, results);
     }
 }

@@ -22,4 +22,33 @@ double dv_study_cell_checkpoint_cost(const struct dv_study *study, size_t cell,
 void dv_study_cell_recoveries(const struct dv_study *study, const struct dv_study_cell *cell,
                               struct dv_sample *sample);
 
+/* A committed epoch of a run, for replaying. */
+struct dv_cost_epoch {
+    double stall_s, commit_s;
+    double drag_s; /* lost while the image was written: what the checkpoint cost beyond the stall */
+    double populated_bytes, data_bytes, file_bytes; /* all ranks together */
+};
+
+struct dv_strategy_costs {
+    char strategy[96];
+    struct dv_cost_epoch *epochs;
+    size_t epoch_count;
+    struct dv_sample recoveries;
+    double stall_slope, commit_slope; /* s/B, of the models; 0: not to be seen, or negative */
+};
+
+/* Which cells: NULL or NaN is any. */
+struct dv_cost_filter {
+    const char *strategy, *application, *class_name;
+    int64_t ranks; /* 0: any */
+    double interval_s;
+    size_t campaign; /* SIZE_MAX: any */
+};
+
+/* Epochs and recoveries of the cells that the filter lets through, and the strategy's models; epochs
+ * without a stall, a commit or bytes are left out. Free with dv_strategy_costs_free. */
+void dv_strategy_costs_collect(const struct dv_study *study, const struct dv_cost_filter *filter,
+                               struct dv_strategy_costs *costs);
+void dv_strategy_costs_free(struct dv_strategy_costs *costs);
+
 #endif

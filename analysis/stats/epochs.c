@@ -1,5 +1,6 @@
 /* Tables of epochs and recoveries: stall, bytes, recovery. */
 #include "analysis/stats/analyse.h"
+#include "analysis/stats/paired.h"
 #include "analysis/stats/stats.h"
 #include "harness/config/arena.h"
 
@@ -8,17 +9,6 @@
 #include <string.h>
 
 #define NS_PER_S 1e9
-
-/* Median and interval of a sample without missing values; too few values for an interval: NaN. */
-static void describe(const double *sample, size_t count, double confidence, double *median,
-                     double *low, double *high)
-{
-    struct dv_interval interval = {.low = NAN, .high = NAN};
-    (void)dv_stats_median_interval(sample, count, confidence, &interval);
-    *median = dv_stats_median(sample, count);
-    *low = interval.low;
-    *high = interval.high;
-}
 
 /* One value of each epoch of a cell that has it; room for all epochs. */
 static size_t gather(const struct dv_study *study, size_t cell, size_t offset, double *values)
@@ -81,7 +71,10 @@ void dv_analyse_stall(const struct dv_study *study, const struct dv_analysis_opt
         row->cell = study->cells[cell].key;
         row->epochs = (int64_t)count;
         row->runs = runs_with_epochs(study, cell);
-        describe(values, count, options->confidence, &row->median_ns, &row->low_ns, &row->high_ns);
+        struct dv_estimate median = dv_stats_median_estimate(values, count, options->confidence);
+        row->median_ns = median.value;
+        row->low_ns = median.low;
+        row->high_ns = median.high;
         row->p95_ns = dv_stats_quantile(values, count, 0.95);
         row->max_ns = dv_stats_maximum(values, count);
         find_slowest_rank(study, cell, row);
@@ -155,7 +148,11 @@ void dv_analyse_recovery(const struct dv_study *study, const struct dv_analysis_
             DV_TEXT_SET(row->fault, cell->fault);
             row->n = (int64_t)count;
             row->lost = lost;
-            describe(values, count, options->confidence, &row->median_s, &row->low_s, &row->high_s);
+            struct dv_estimate median =
+                dv_stats_median_estimate(values, count, options->confidence);
+            row->median_s = median.value;
+            row->low_s = median.low;
+            row->high_s = median.high;
             row->max_s = dv_stats_maximum(values, count);
         }
         free(values);

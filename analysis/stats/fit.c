@@ -165,9 +165,10 @@ bool dv_fit_line(const struct dv_point *points, size_t count, double confidence,
                         fit_constant(points, count, &found.a.value));
     if (done)
         gsl_rng_set(rng, (unsigned long)seed);
-    if (done && clusters.count >= CLUSTERS_MIN)
+    if (done && clusters.count >= CLUSTERS_MIN && resamples > 0)
         done = bootstrap(points, &clusters, confidence, resamples, rng, &found);
     done = done && set_residuals(points, count, &found);
+    found.points = count;
     found.clusters = clusters.count;
     if (rng)
         gsl_rng_free(rng);

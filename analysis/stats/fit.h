@@ -18,7 +18,7 @@ struct dv_point {
 struct dv_line {
     struct dv_estimate a, b;
     double residual_median; /* median of |y - a - b x| */
-    size_t clusters;
+    size_t points, clusters;
 };
 
 /* x varies enough for a slope if its range is at least this share of the largest x. */
@@ -26,8 +26,8 @@ struct dv_line {
 
 /* M-estimate with Tukey's bisquare (gsl_multifit_robust; Holland and Welsch, Comm. Statist. A 6,
  * 1977). The intervals are the percentiles of `resamples` fits to clusters drawn with replacement
- * (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13); fewer than 6 clusters
- * give none. False: fewer than 3 points, or no memory. */
+ * (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13); fewer than 6 clusters,
+ * or no resamples, give none. False: fewer than 3 points, or no memory. */
 bool dv_fit_line(const struct dv_point *points, size_t count, double confidence, size_t resamples,
                  uint64_t seed, struct dv_line *line);
 

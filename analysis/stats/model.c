@@ -1,6 +1,6 @@
 /* What costs depend on: lines through the epochs, restarts and runs of each strategy. */
-#include "analysis/stats/analyse.h"
-#include "analysis/stats/fit.h"
+#include "analysis/stats/model.h"
+
 #include "harness/config/arena.h"
 #include "harness/config/experiment.h"
 
@@ -87,7 +87,7 @@ static void take_runs(const struct dv_study *study, const char *strategy, struct
 }
 
 static void add_term(const char *strategy, enum dv_component component, bool slope,
-                     const struct dv_line *line, size_t count, struct dv_results *results)
+                     const struct dv_line *line, struct dv_results *results)
 {
     const struct dv_estimate *estimate = slope ? &line->b : &line->a;
     struct dv_model_row *row = DV_RESULT_ADD(results, DV_RESULT_MODEL, dv_model_row);
@@ -98,35 +98,50 @@ static void add_term(const char *strategy, enum dv_component component, bool slo
     row->estimate = estimate->value;
     row->low = estimate->low;
     row->high = estimate->high;
-    row->n = (int64_t)count;
+    row->n = (int64_t)line->points;
     row->runs = (int64_t)line->clusters;
     row->residual_median = line->residual_median;
 }
 
-static void add_model(const struct dv_study *study, const char *strategy,
-                      enum dv_component component, const struct dv_analysis_options *options,
-                      struct dv_results *results)
+static struct points take_points(const struct dv_study *study, const char *strategy,
+                                 enum dv_component component)
 {
     struct points points = {0};
-    struct dv_line line;
-    char what[160];
     if (component == DV_COMPONENT_RESTART)
         take_restarts(study, strategy, &points);
     else if (component == DV_COMPONENT_RUNTIME)
         take_runs(study, strategy, &points);
     else
         take_epochs(study, strategy, component, &points);
-    snprintf(what, sizeof what, "model: %s of %s", dv_component_words[component], strategy);
-    if (dv_fit_line(points.point, points.count, options->confidence, options->resamples,
-                    options->seed, &line)) {
-        add_term(strategy, component, false, &line, points.count, results);
-        add_term(strategy, component, true, &line, points.count, results);
-        if (isnan(line.b.value))
-            dv_results_leave_out(results, what, "the bytes hardly vary: no slope can be seen", 1);
-    } else {
-        dv_results_leave_out(results, what, "fewer than 3 points", (int64_t)points.count);
-    }
+    return points;
+}
+
+bool dv_model_line(const struct dv_study *study, const char *strategy, enum dv_component component,
+                   const struct dv_analysis_options *options, struct dv_line *line)
+{
+    struct points points = take_points(study, strategy, component);
+    bool fitted = options ? dv_fit_line(points.point, points.count, options->confidence,
+                                        options->resamples, options->seed, line)
+                          : dv_fit_line(points.point, points.count, 0, 0, 0, line);
     free(points.point);
+    return fitted;
+}
+
+static void add_model(const struct dv_study *study, const char *strategy,
+                      enum dv_component component, const struct dv_analysis_options *options,
+                      struct dv_results *results)
+{
+    struct dv_line line;
+    char what[160];
+    snprintf(what, sizeof what, "model: %s of %s", dv_component_words[component], strategy);
+    if (!dv_model_line(study, strategy, component, options, &line)) {
+        dv_results_leave_out(results, what, "fewer than 3 points to fit", 1);
+        return;
+    }
+    add_term(strategy, component, false, &line, results);
+    add_term(strategy, component, true, &line, results);
+    if (isnan(line.b.value))
+        dv_results_leave_out(results, what, "the bytes hardly vary: no slope can be seen", 1);
 }
 
 void dv_analyse_models(const struct dv_study *study, const struct dv_analysis_options *options,

@@ -163,24 +163,25 @@ bool dv_stats_hodges_lehmann(const double *differences, size_t count, double con
     return true;
 }
 
+struct dv_estimate dv_stats_median_estimate(const double *sample, size_t count, double confidence)
+{
+    struct dv_interval interval = {.low = NAN, .high = NAN, .coverage = NAN};
+    (void)dv_stats_median_interval(sample, count, confidence, &interval);
+    return (struct dv_estimate){dv_stats_median(sample, count), interval.low, interval.high,
+                                interval.coverage};
+}
+
 bool dv_stats_paired_ratio(const double *treated, const double *base, size_t count,
                            double confidence, struct dv_estimate *ratio)
 {
     double *ratios = count ? malloc(count * sizeof *ratios) : NULL;
-    struct dv_interval interval;
     bool done = ratios;
     for (size_t i = 0; done && i < count; i++) {
         done = treated[i] > 0 && base[i] > 0;
         ratios[i] = treated[i] / base[i];
     }
-    if (done) {
-        *ratio = (struct dv_estimate){dv_stats_median(ratios, count), NAN, NAN, NAN};
-        if (dv_stats_median_interval(ratios, count, confidence, &interval)) {
-            ratio->low = interval.low;
-            ratio->high = interval.high;
-            ratio->coverage = interval.coverage;
-        }
-    }
+    if (done)
+        *ratio = dv_stats_median_estimate(ratios, count, confidence);
     free(ratios);
     return done;
 }

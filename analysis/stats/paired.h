@@ -39,6 +39,9 @@ bool dv_stats_wilcoxon(const double *differences, size_t count, struct dv_wilcox
 bool dv_stats_hodges_lehmann(const double *differences, size_t count, double confidence,
                              struct dv_estimate *shift);
 
+/* Median with its order-statistic interval; NaNs for what there is not. */
+struct dv_estimate dv_stats_median_estimate(const double *sample, size_t count, double confidence);
+
 /* Median of treated[i] / base[i] with its order-statistic interval. False: no pairs, a value that
  * is not positive, or no memory. */
 bool dv_stats_paired_ratio(const double *treated, const double *base, size_t count,

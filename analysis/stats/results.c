@@ -338,3 +338,15 @@ void dv_results_leave_out(struct dv_results *results, const char *what, const ch
     DV_TEXT_SET(row->reason, reason);
     row->count = count;
 }
+
+void dv_results_forget(struct dv_results *results, const char *beginning)
+{
+    struct dv_table *table = &results->table[DV_RESULT_LEFT_OUT];
+    size_t kept = 0;
+    for (size_t i = 0; i < table->count; i++) {
+        const struct dv_leftover_row *row = dv_table_row(table, i);
+        if (strncmp(row->what, beginning, strlen(beginning)) != 0)
+            memmove(dv_table_row(table, kept++), row, sizeof *row);
+    }
+    table->count = kept;
+}

@@ -160,6 +160,9 @@ void dv_results_clear(struct dv_results *results);
 void dv_results_leave_out(struct dv_results *results, const char *what, const char *reason,
                           int64_t count);
 
+/* Drop the left_out rows whose `what` begins so. */
+void dv_results_forget(struct dv_results *results, const char *beginning);
+
 /* Into the directory (made if it is not there): analysis.h5, analysis.json, and for each table but
  * the sources <table>.csv and <table>.tex. Each file is written beside its place and renamed. */
 enum dv_status dv_results_write(const struct dv_results *results, const char *directory) DV_CHECKED;

@@ -205,7 +205,8 @@ static void print_tex_heading(const struct dv_column *column, FILE *out)
     for (char *c = name; *c; c++)
         *c = *c == '_' ? ' ' : *c;
     print_tex_text(name, out);
-    if (column->type == DV_COLUMN_REAL && strcmp(column->unit, "1") != 0)
+    if (column->type == DV_COLUMN_REAL && strcmp(column->unit, "1") != 0 &&
+        strncmp(column->unit, "see ", 4) != 0)
         fprintf(out, " [%s]", column->unit);
 }
 
