@@ -216,7 +216,7 @@ static void add_machine(const struct dv_experiment *e, const struct sheet *sheet
 }
 
 void dv_environment_collect(const struct dv_experiment *experiment, int64_t session,
-                            const char *filter, struct dv_tables *tables)
+                            struct dv_tables *tables)
 {
     const struct dv_experiment *e = experiment;
     struct sheet sheet = {.tables = tables, .session = session};
@@ -225,8 +225,6 @@ void dv_environment_collect(const struct dv_experiment *experiment, int64_t sess
     struct tm utc;
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     add(&sheet, "session_start", "%s", when);
-    if (filter)
-        add(&sheet, DV_ENVIRONMENT_FILTER, "%s", filter);
     add_machine(e, &sheet);
     add_clock(&sheet);
     add_libraries(&sheet);

@@ -10,7 +10,7 @@
 
 /* What cannot be found out becomes "unavailable". Runs `mpiexec --version`. */
 void dv_environment_collect(const struct dv_experiment *experiment, int64_t session,
-                            const char *filter, struct dv_tables *tables);
+                            struct dv_tables *tables);
 
 /* Processors that this process may use. */
 int64_t dv_environment_processors(void);

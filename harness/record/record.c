@@ -391,8 +391,14 @@ enum dv_status dv_record_begin_session(struct dv_campaign *campaign, size_t *ses
     char path[PATH_MAX];
     uint64_t digest;
     dv_tables_init(&tables);
-    dv_environment_collect(campaign->experiment, (int64_t)campaign->journal.sessions,
-                           campaign->filter, &tables);
+    dv_environment_collect(campaign->experiment, (int64_t)campaign->journal.sessions, &tables);
+    if (campaign->filter) {
+        struct dv_environment_row *row =
+            DV_ADD(&tables, DV_TABLE_ENVIRONMENT, dv_environment_row);
+        row->session = (int64_t)campaign->journal.sessions;
+        DV_TEXT_SET(row->key, DV_ENVIRONMENT_FILTER);
+        DV_TEXT_SET(row->value, campaign->filter);
+    }
     dv_journal_session_path(&campaign->journal, campaign->journal.sessions, path, sizeof path);
     enum dv_status status = write_tables(&tables, path, &digest);
     if (status == DV_OK)
