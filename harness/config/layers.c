@@ -56,8 +56,7 @@ static enum dv_status open_includes(struct dv_layers *layers, struct dv_yaml *fi
         int directory = slash && *name != '/' ? (int)(slash + 1 - file->origin) : 0;
         snprintf(path, sizeof path, "%.*s%s", directory, file->origin, name);
         if (access(path, R_OK) != 0)
-            return dv_yaml_fail(file, item, "'include': cannot read %s: %s", path,
-                                strerror(errno));
+            return dv_yaml_fail(file, item, "'include': cannot read %s: %s", path, strerror(errno));
         status = open_file(layers, path, depth + 1, known);
     }
     return status;

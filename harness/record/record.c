@@ -393,8 +393,7 @@ enum dv_status dv_record_begin_session(struct dv_campaign *campaign, size_t *ses
     dv_tables_init(&tables);
     dv_environment_collect(campaign->experiment, (int64_t)campaign->journal.sessions, &tables);
     if (campaign->filter) {
-        struct dv_environment_row *row =
-            DV_ADD(&tables, DV_TABLE_ENVIRONMENT, dv_environment_row);
+        struct dv_environment_row *row = DV_ADD(&tables, DV_TABLE_ENVIRONMENT, dv_environment_row);
         row->session = (int64_t)campaign->journal.sessions;
         DV_TEXT_SET(row->key, DV_ENVIRONMENT_FILTER);
         DV_TEXT_SET(row->value, campaign->filter);
