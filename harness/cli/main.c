@@ -171,6 +171,29 @@ static const struct {
 };
 #define VERBS (sizeof verbs / sizeof verbs[0])
 
+/* An option that the verb does not look at is a mistake. */
+static enum dv_status check_options(const struct arguments *a)
+{
+    const struct dv_request *r = &a->request;
+    const struct {
+        const char *option, *verbs;
+        bool given;
+    } own[] = {
+        {"--resume", "run", r->resume},
+        {"--filter", "run plan", r->filter != NULL},
+        {"--metrics", "run status", r->metrics != NULL},
+        {"--results", "plan", a->results.count > 0},
+        {"--summary", "status", r->summary},
+        {"--html", "report", r->html != NULL},
+    };
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+        if (own[i].given && !strstr(own[i].verbs, a->verb))
+            return dv_bench_fail(DV_ERR_USAGE, "%s: option %s belongs to: %s", a->verb,
+                                 own[i].option, own[i].verbs);
+    }
+    return DV_OK;
+}
+
 static enum dv_status fail_unknown_verb(const char *verb)
 {
     const char *names[VERBS + 1] = {NULL};
@@ -193,7 +216,8 @@ static enum dv_status dispatch(const struct arguments *a)
         if (a->paths.count > verbs[i].most)
             return dv_bench_fail(DV_ERR_USAGE, "%s: unexpected argument '%s'", a->verb,
                                  a->paths.item[verbs[i].most]);
-        return verbs[i].run(&a->request, stdout);
+        enum dv_status status = check_options(a);
+        return status == DV_OK ? verbs[i].run(&a->request, stdout) : status;
     }
     return fail_unknown_verb(a->verb);
 }

@@ -222,7 +222,7 @@ static void find_fault(const struct making *m, const struct dv_run_row *row,
         snprintf(reason, reason_bytes, "ended before the fault (%s)", m->cell->fault->label);
     else if (m->launched.injected == 0)
         return;
-    else if (events->restarts == 0)
+    else if (events->restarts == 0 && !(m->injections[0].at_s >= events->exiting_s))
         snprintf(reason, reason_bytes, "ended well after the kill, but no recovery is recorded");
     else if (events->began_anew)
         snprintf(reason, reason_bytes, "began anew although an epoch was committed");

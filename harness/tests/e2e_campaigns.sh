@@ -65,6 +65,7 @@ run=$(parts plan | awk '/cg\[step=2\].S.2 full/ && $1 ~ /^[0-9]+$/ {print $1}')
 expect 0 "parameters     step=2" "$bench" show "$work/parts/parts.h5" "$run"
 expect 0 "npb-cg --class S --step 2" "$bench" show "$work/parts/parts.h5" "$run"
 expect 0 "cd \$(mktemp -d) && " "$bench" show "$work/parts/parts.h5" "$run"
+expect 2 "option --filter belongs to: run plan" "$bench" report "$work/parts/parts.h5" --filter strategy=criu
 expect 2 "is not in" "$bench" show "$work/parts/parts.h5" 99
 expect 0 "cg[step=1].S.2 full+coordinated @ 50ms" "$bench" compare "$work/parts/parts.h5" native full+coordinated
 expect 2 "there is no strategy 'nativ'" "$bench" compare "$work/parts/parts.h5" nativ idle
