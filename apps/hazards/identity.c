@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <link.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
@@ -60,10 +62,35 @@ static void check_command_line(char **argv)
     CHECK(strstr(argv[0], "hazard-identity"));
 }
 
+static volatile int signals;
+
+static void on_signal(int signal)
+{
+    (void)signal;
+    signals++;
+}
+
+/* The id that the process had when it asked still leads to it. */
+static void check_own_id(pid_t self)
+{
+    cpu_set_t set;
+    int before = signals;
+    CHECK(kill(self, 0) == 0 && kill(self, SIGUSR1) == 0 && signals == before + 1);
+    CHECK(sigqueue(self, SIGUSR1, (union sigval){.sival_int = 7}) == 0 && signals == before + 2);
+    CHECK(sched_getaffinity(self, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0);
+    CHECK(raise(SIGUSR1) == 0 && signals == before + 3);
+}
+
 int main(int argc, char **argv)
 {
     hazard_begin(argc, argv);
+    pid_t first = getpid(), latest = first;
+    CHECK(signal(SIGUSR1, on_signal) != SIG_ERR);
     do {
+        check_own_id(first);
+        check_own_id(latest);
+        if (hazard_round() % 16 == 0)
+            latest = getpid();
         check_executable();
         check_maps();
         check_vector();
