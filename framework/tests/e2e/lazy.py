@@ -27,14 +27,19 @@ def stopped_job(rounds, *options, epochs=1):
     return committed("job")
 
 
-def calls():
-    """mremap, realloc, MADV_DONTNEED, MADV_FREE, mprotect, fork, munmap on mapped memory."""
+def calls(*options):
+    """mremap, realloc, madvise, mprotect, fork, munmap on mapped memory."""
     digest = native(ADVICE, "300")
-    stopped_job(300)
+    stopped_job(300, *options)
     done = dejavu("restart", "--restore", "lazy", "job")
     check(done.returncode == 0 and digest_of(done.stdout) == digest, f"{digest_of(done.stdout)}, not {digest}")
     lazy, loaded = figure("job", "lazy_bytes")[-1], figure("job", "loaded_bytes")[-1]
     check(lazy > loaded > 0, f"{lazy} bytes were mapped, {loaded} read")
+
+
+def calls_guarded():
+    """The same where the placement thread sees every call of madvise, whatever the advice."""
+    calls("--capture", "incremental", "--capture-options", "tracker=mprotect")
 
 
 def again(capture="full"):
@@ -92,5 +97,5 @@ def unknown_way():
     check(done.returncode == 2 and "did you mean lazy?" in done.stderr, "it is not refused")
 
 
-main({"calls": calls, "again": again, "chain": chain, "damaged-image": damaged_image, "damaged-image-at-the-end": damaged_image_at_the_end,
+main({"calls": calls, "calls-guarded": calls_guarded, "again": again, "chain": chain, "damaged-image": damaged_image, "damaged-image-at-the-end": damaged_image_at_the_end,
       "unknown-way": unknown_way})
