@@ -162,9 +162,18 @@ static long lower_shmdt(const __u64 *args)
     return ret;
 }
 
+/* A number of ours for every copy of a descriptor, and one that no openat is being given just now. */
+static long lower_duplicate(const __u64 *args)
+{
+    const uint64_t base = (uint64_t)dv_rank.lower_fd_base;
+    return DV_RAW(SYS_fcntl, args[0], args[1], args[2] > base ? args[2] : base);
+}
+
 static long lower_call(const struct seccomp_data *call)
 {
     switch (call->nr) {
+    case SYS_fcntl:
+        return lower_duplicate(call->args);
     case SYS_mmap:
         return lower_mmap(call->args);
     case SYS_munmap:
@@ -306,6 +315,15 @@ static long upper_call(const struct seccomp_notif *notif, int64_t *value)
     }
 }
 
+/* The opener does not have the directories of the lower half; nobody opens relative to one so far. */
+static long lower_open(const struct seccomp_notif *notif)
+{
+    if ((int)notif->data.args[0] != AT_FDCWD && *(const char *)notif->data.args[1] != '/')
+        return CONTINUE;
+    long ret = dv_opener_open(notif);
+    return ret == 0 ? LATER : ret;
+}
+
 /* ---- the thread ---------------------------------------------------------- */
 
 /* The notification's pid is a thread id of the caller; is it one of this process? */
@@ -321,6 +339,8 @@ static void answer(const struct seccomp_notif *notif)
     long ret;
     if (!is_ours((pid_t)notif->pid))
         ret = CONTINUE;
+    else if (notif->data.nr == SYS_openat && notif->data.instruction_pointer >= DV_SPLIT)
+        ret = lower_open(notif);
     else if (notif->data.instruction_pointer >= DV_SPLIT) {
         ret = lower_call(&notif->data);
         value = ret;
@@ -379,33 +399,40 @@ static long install_filter(void)
     /* Jump distances count instructions; the labels at the right say where they lead. */
     struct sock_filter program[] = {
         LOAD(FIELD(nr)),
-        IF_EQUAL(SYS_mmap, 25, 0),                       /* -> lower */
-        IF_EQUAL(SYS_munmap, 24, 0),                     /* -> lower */
-        IF_EQUAL(SYS_mremap, 20, 0),                     /* -> either */
-        IF_EQUAL(SYS_brk, 22, 0),                        /* -> lower */
-        IF_EQUAL(SYS_shmat, 21, 0),                      /* -> lower */
-        IF_EQUAL(SYS_shmdt, 20, 0),                      /* -> lower */
-        IF_EQUAL(SYS_rt_sigaction, 31, 0),               /* -> upper */
-        IF_EQUAL(SYS_readlink, 30, 0),                   /* -> upper */
-        IF_EQUAL(SYS_readlinkat, 29, 0),                 /* -> upper */
-        IF_EQUAL(SYS_set_tid_address, 28, 0),            /* -> upper */
-        IF_EQUAL(SYS_exit_group, 27, 0),                 /* -> upper */
-        IF_EQUAL(SYS_close_range, 26, 0),                /* -> upper */
-        IF_EQUAL(SYS_prlimit64, 25, 0),                  /* -> upper */
-        IF_EQUAL(SYS_sched_setaffinity, 24, 0),          /* -> upper */
-        IF_EQUAL(SYS_sched_getaffinity, 23, 0),          /* -> upper */
-        IF_EQUAL(SYS_sched_setparam, 22, 0),             /* -> upper */
-        IF_EQUAL(SYS_sched_getparam, 21, 0),             /* -> upper */
-        IF_EQUAL(SYS_sched_setscheduler, 20, 0),         /* -> upper */
-        IF_EQUAL(SYS_sched_getscheduler, 19, 0),         /* -> upper */
-        IF_EQUAL(SYS_tgkill, 18, 0),                     /* -> upper */
-        IF_EQUAL(SYS_close, 21, 0),                      /* -> close */
-        IF_EQUAL(lazily ? SYS_madvise : NO_CALL, 26, 0), /* -> advice */
+        IF_EQUAL(SYS_openat, 31, 0),                     /* -> lower */
+        IF_EQUAL(SYS_mmap, 30, 0),                       /* -> lower */
+        IF_EQUAL(SYS_munmap, 29, 0),                     /* -> lower */
+        IF_EQUAL(SYS_mremap, 21, 0),                     /* -> either */
+        IF_EQUAL(SYS_brk, 27, 0),                        /* -> lower */
+        IF_EQUAL(SYS_shmat, 26, 0),                      /* -> lower */
+        IF_EQUAL(SYS_shmdt, 25, 0),                      /* -> lower */
+        IF_EQUAL(SYS_rt_sigaction, 36, 0),               /* -> upper */
+        IF_EQUAL(SYS_readlink, 35, 0),                   /* -> upper */
+        IF_EQUAL(SYS_readlinkat, 34, 0),                 /* -> upper */
+        IF_EQUAL(SYS_set_tid_address, 33, 0),            /* -> upper */
+        IF_EQUAL(SYS_exit_group, 32, 0),                 /* -> upper */
+        IF_EQUAL(SYS_close_range, 31, 0),                /* -> upper */
+        IF_EQUAL(SYS_prlimit64, 30, 0),                  /* -> upper */
+        IF_EQUAL(SYS_sched_setaffinity, 29, 0),          /* -> upper */
+        IF_EQUAL(SYS_sched_getaffinity, 28, 0),          /* -> upper */
+        IF_EQUAL(SYS_sched_setparam, 27, 0),             /* -> upper */
+        IF_EQUAL(SYS_sched_getparam, 26, 0),             /* -> upper */
+        IF_EQUAL(SYS_sched_setscheduler, 25, 0),         /* -> upper */
+        IF_EQUAL(SYS_sched_getscheduler, 24, 0),         /* -> upper */
+        IF_EQUAL(SYS_tgkill, 23, 0),                     /* -> upper */
+        IF_EQUAL(SYS_close, 26, 0),                      /* -> close */
+        IF_EQUAL(SYS_fcntl, 5, 0),                       /* -> duplicate */
+        IF_EQUAL(lazily ? SYS_madvise : NO_CALL, 30, 0), /* -> advice */
         ANSWER(SECCOMP_RET_ALLOW),
         /* either: mremap from below the split matters where memory is mapped from images */
         LOAD(FIELD(instruction_pointer) + 4),
-        IF_AT_LEAST(DV_SPLIT >> 32, 1, 0), /* -> lower */
+        IF_AT_LEAST(DV_SPLIT >> 32, 5, 0), /* -> lower */
         ANSWER(lazily ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW),
+        /* duplicate */
+        LOAD(FIELD(args[1])),
+        IF_EQUAL(F_DUPFD, 2, 0),         /* -> lower */
+        IF_EQUAL(F_DUPFD_CLOEXEC, 1, 0), /* -> lower */
+        ANSWER(SECCOMP_RET_ALLOW),
         /* lower: from above the split and not exempt; mmap only if no address is asked for */
         LOAD(FIELD(instruction_pointer) + 4),
         IF_AT_LEAST(DV_SPLIT >> 32, 0, 9), /* -> allow */
@@ -477,8 +504,16 @@ enum dv_status dv_placement_start(uint64_t start, uint64_t end)
                  strerror((int)-fd));
         return DV_ERR_SYSTEM;
     }
-    place.listener = dv_lower_fd((int)fd);
+    place.listener = (int)DV_RAW(SYS_fcntl, fd, F_DUPFD_CLOEXEC, dv_rank.lower_fd_base);
+    close((int)fd);
+    if (place.listener < 0) {
+        dv_error("placement", "no room for a descriptor from %d on: %s", dv_rank.lower_fd_base,
+                 strerror(-place.listener));
+        return DV_ERR_SYSTEM;
+    }
     atomic_store(&place.ready, 1);
+    if (dv_opener_start(place.listener) != DV_OK)
+        return DV_ERR_SYSTEM;
     dv_guard_start();
     return DV_OK;
 }

@@ -10,6 +10,7 @@
  *      signals.c         dispositions, the parking signal
  *      threads.c         lower threads; thread pointers for upper ones
  *      lower_fds.c       keeps our descriptors high
+ *      opener.c          opens files without a low number even for a moment
  *      agent.c           talks to the supervisor, stops the main thread
  *      lower.c, thunk.c  struct dv_lower; callbacks into the application
  *      mpi_calls.c       bounded blocking MPI calls

@@ -227,7 +227,28 @@ static void make_process_state(void)
     sigaddset(&set, SIGUSR1);
     sigaddset(&set, SIGUSR2);
     REQUIRE(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
-    REQUIRE(raise(SIGUSR2) == 0);
+    REQUIRE(kill(getpid(), SIGUSR2) == 0);
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN + 3);
+    REQUIRE(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+    for (int i = 0; i < 3; i++)
+        REQUIRE(sigqueue(getpid(), SIGRTMIN + 3, (union sigval){.sival_int = 40 + i}) == 0);
+}
+
+/* Pending signals still say who sent them, and what with. */
+static void check_pending_signals(void)
+{
+    const struct timespec at_once = {0, 0};
+    siginfo_t info;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    REQUIRE(sigtimedwait(&set, &info, &at_once) == SIGUSR2 && info.si_code == SI_USER);
+    sigaddset(&set, SIGRTMIN + 3);
+    for (int i = 0; i < 3; i++)
+        REQUIRE(sigtimedwait(&set, &info, &at_once) == SIGRTMIN + 3 && info.si_code == SI_QUEUE &&
+                info.si_value.sival_int == 40 + i);
+    REQUIRE(sigtimedwait(&set, &info, &at_once) < 0);
 }
 
 static void check_process_state(rlim_t descriptors_at_launch)
@@ -251,6 +272,7 @@ static void check_process_state(rlim_t descriptors_at_launch)
     REQUIRE(sigismember(&set, SIGUSR1) && sigismember(&set, SIGUSR2) && !sigismember(&set, SIGHUP));
     REQUIRE(sigpending(&set) == 0);
     REQUIRE(sigismember(&set, SIGUSR2) && !sigismember(&set, SIGUSR1));
+    check_pending_signals();
 }
 
 static void capture_child(const char *keep)
