@@ -219,6 +219,7 @@ void dv_lazy_before_madvise(uint64_t start, uint64_t length, int advice)
 struct range {
     uint64_t next; /* up to here it is mapped without a gap */
     int protection, lazy, mixed;
+    unsigned mappings;
 };
 
 static int examine(void *arg, const struct line *line)
@@ -230,6 +231,7 @@ static int examine(void *arg, const struct line *line)
     range->lazy |= is_lazy(line);
     range->mixed |= line->inode != 0 && !is_lazy(line);
     range->next = line->end;
+    range->mappings++;
     return 1;
 }
 
@@ -240,9 +242,9 @@ void dv_lazy_before_mremap(uint64_t start, uint64_t length)
     if ((start & (PAGE - 1)) != 0 || start + length < start || start + length > DV_SPLIT)
         return;
     walk(start, start + length, examine, &range);
-    /* Where it was not one mapping before, the call fails as it would have then. Without memory for it mremap answers
+    /* Several mappings that look alike are what advice has left of one, most likely. Without memory for it mremap answers
      * EFAULT, which callers of realloc do not see. */
-    if (range.lazy && !range.mixed && range.next == start + length)
+    if ((range.lazy || range.mappings > 1) && !range.mixed && range.next == start + length)
         make_anonymous(start, length, range.protection);
 }
 
