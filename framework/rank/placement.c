@@ -194,9 +194,6 @@ static long lower_call(const struct seccomp_data *call)
 #define CONTINUE 1 /* let the kernel do the call itself */
 #define LATER 2    /* answered later */
 
-/* Advice that makes a difference between anonymous memory and a mapping of an image. */
-#define ADVICE_DONTNEED_LOCKED 24
-
 long dv_place_read(void *to, uint64_t from, size_t bytes)
 {
     struct iovec local = {to, bytes}, remote = {(void *)from, bytes};
@@ -308,7 +305,7 @@ static long upper_call(const struct seccomp_notif *notif, int64_t *value)
         dv_agent_exiting((int)args[0]);
         return CONTINUE;
     case SYS_madvise:
-        dv_lazy_before_madvise(args[0], args[1]);
+        dv_lazy_before_madvise(args[0], args[1], (int)args[2]);
         return CONTINUE;
     case SYS_mremap:
         dv_lazy_before_mremap(args[0], args[1]);
@@ -482,11 +479,12 @@ static long install_filter(void)
         ANSWER(SECCOMP_RET_ERRNO | EBADF),
         /* advice: what gives memory back, or is for anonymous memory only */
         LOAD(FIELD(args[2])),
-        IF_EQUAL(MADV_DONTNEED, 5, 0),          /* -> from below? */
-        IF_EQUAL(MADV_FREE, 4, 0),              /* -> from below? */
-        IF_EQUAL(MADV_REMOVE, 3, 0),            /* -> from below? */
-        IF_EQUAL(MADV_WIPEONFORK, 2, 0),        /* -> from below? */
-        IF_EQUAL(ADVICE_DONTNEED_LOCKED, 1, 0), /* -> from below? */
+        IF_EQUAL(MADV_DONTNEED, 6, 0),             /* -> from below? */
+        IF_EQUAL(MADV_FREE, 5, 0),                 /* -> from below? */
+        IF_EQUAL(MADV_REMOVE, 4, 0),               /* -> from below? */
+        IF_EQUAL(MADV_WIPEONFORK, 3, 0),           /* -> from below? */
+        IF_EQUAL(DV_ADVICE_DONTNEED_LOCKED, 2, 0), /* -> from below? */
+        IF_EQUAL(DV_ADVICE_GUARD_INSTALL, 1, 0),   /* -> from below? */
         ANSWER(SECCOMP_RET_ALLOW),
         LOAD(FIELD(instruction_pointer) + 4),
         IF_AT_LEAST(DV_SPLIT >> 32, 0, 1),
