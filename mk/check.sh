@@ -1,7 +1,8 @@
 #!/bin/bash
 # Runs the tests of the given suites and ends with one line "N passed, N failed". Usage: mk/check.sh BUILD SUITE...
 # Each test gets a directory of its own (removed afterwards unless the test fails) and a time limit, and leaves its output
-# in a log that is printed if it fails. DEJAVU_SEED makes the random choices of the kill tests repeatable.
+# in a log that is printed if it fails. DEJAVU_SEED makes the random choices of the kill tests repeatable; DEJAVU_TESTS, an
+# extended regular expression, names the tests to run (all).
 set -u
 build=$1
 shift
@@ -18,6 +19,7 @@ skipped=0
 test_case() {
     local name=$1 limit=$2 start=$SECONDS log status
     shift 2
+    [[ $name =~ ${DEJAVU_TESTS:-} ]] || return 0
     mkdir -p "$scratch/$name"
     log=$scratch/$name.log
     (cd "$scratch/$name" && TMPDIR=$scratch/$name exec timeout -k 10 "$limit" "$@") >"$log" 2>&1 </dev/null
