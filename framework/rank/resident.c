@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #ifndef HWCAP2_FSGSBASE
 #define HWCAP2_FSGSBASE (1 << 1)
@@ -66,6 +67,8 @@ void dv_gate_fill(void)
     uint64_t vdso = getauxval(AT_SYSINFO_EHDR);
     gate->fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
     gate->stop = 0;
+    gate->former_id = gate->process_id;
+    gate->process_id = (uint64_t)getpid();
     gate->lower = &dv_lower;
     gate->mpi = dv_mpi_real;
     gate->main_lower_fs = dv_fs_get();
