@@ -8,7 +8,8 @@
  *   dv_resident_park        handler of the parking signal: brings the main thread to a safe point
  *   dv_resident_deliver     stands before every handler of the application: gives it the upper
  * thread pointer when the signal arrived while the thread was in the lower half
- *   dv_resident_restorer    sa_restorer of the parking signal
+ *   dv_resident_restorer    sa_restorer of all handlers: whoever is there goes back to code that a signal interrupted,
+ *                           which may be bound to this process
  *   dv_resident_fault       handler of SIGSEGV while memory is protected (rank/guard.h)
  *   dv_resident_park_guarded, dv_resident_deliver_guarded
  *                           the two above while memory is protected: on the guard's signal stack
@@ -445,10 +446,12 @@ GUARDED("dv_resident_park_guarded", "dv_resident_park");
 GUARDED("dv_resident_deliver_guarded", "deliver_moved");
 _Static_assert(__builtin_offsetof(struct frame, info) == 312, "assembly knows this offset");
 
+/* These very bytes are what unwinders know a signal's frame by; they look one byte before it first. */
 __asm__(".text\n"
+        "    nop\n"
         ".globl dv_resident_restorer\n"
         ".type dv_resident_restorer, @function\n"
         "dv_resident_restorer:\n"
-        "    mov $15, %eax\n"
+        "    mov $15, %rax\n"
         "    syscall\n"
         ".size dv_resident_restorer, . - dv_resident_restorer\n");
