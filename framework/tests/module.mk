@@ -30,6 +30,9 @@ unit-image-levels_SRCS := framework/tests/unit/image_levels.c
 unit-image-levels_LIBS := dvstore dvimage dvcommon -lcmocka -pthread
 unit-image-compact_SRCS := framework/tests/unit/image_compact.c
 unit-image-compact_LIBS := dvstore dvimage dvcommon -lcmocka -pthread
+UNIT_TESTS += unit-store-faults
+unit-store-faults_SRCS := framework/tests/unit/store_faults.c
+unit-store-faults_LIBS := dvstore dvimage dvcommon -lcmocka -pthread
 
 # The image reader's fuzz target: with libFuzzer (`make fuzz`), and with a main that replays the corpus.
 TEST_PROGRAMS += fuzz-image-corpus
