@@ -32,7 +32,7 @@ check-oracle: tests ## compare ORACLE_EPOCHS (1000) incremental epochs of many p
 
 FAULTS ?= all
 check-faults: tests ## kill, or fail, the store's work at each of its system calls in turn (FAULTS: at how many; 15 minutes)
-	$(Q)DEJAVU_FAULTS=$(FAULTS) DEJAVU_TESTS=unit-store-faults mk/check.sh $(O) unit
+	$(Q)DEJAVU_FAULTS=$(FAULTS) DEJAVU_TESTS='^(unit-store-faults|store-commit)$$' mk/check.sh $(O) unit e2e
 
 bench: deps ## measure idle cost, latency and checkpoint bandwidth into results/ (takes long)
 	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) tests

@@ -53,6 +53,10 @@ $(foreach t,$(DV_CAPTURE_TESTS),$(eval unit-capture-$(t)_SRCS := framework/tests
   $(eval unit-capture-$(t)_LIBS := dvcapture dvcapturestrategies dvstore dvimage dvcommon -lcmocka -pthread))
 
 # control and the command
+TEST_PROGRAMS += fault-commit
+fault-commit_SRCS := framework/tests/programs/fault_commit.c
+fault-commit_CPPFLAGS := -I. -Iframework
+fault-commit_LIBS := dvcommon -lcmocka
 TEST_PROGRAMS += fake-rank
 fake-rank_SRCS := framework/tests/programs/fake_rank.c
 fake-rank_LIBS := dvcontrol dvstore dvimage dvcommon -lxxhash -pthread

@@ -59,6 +59,9 @@ for capture in full incremental; do
     done
 done
 
+# A commit that fails, or is killed, at its system calls in turn (DEJAVU_FAULTS: see store.py).
+test_case store-commit $([ "${DEJAVU_FAULTS:-}" = all ] && echo 1200 || echo 120) "$e2e/store.py" commit
+
 # The store: lost nodes, chains compacted. With MPI programs, whose ranks use all processors.
 slots=1
 for what in partner rs beyond compact; do

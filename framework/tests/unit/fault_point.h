@@ -28,10 +28,10 @@ struct fault_result {
     long call; /* the number of the system call; -1: it is one that cannot fail so, and did not */
 };
 
-/* Of one system call of the child. `bytes`: its third argument, the length of a write. */
+/* Of one system call of the child. */
 struct fault_call {
     long number;
-    unsigned long long bytes;
+    unsigned long long arg[6];
 };
 
 /* Called at each entry, `n` from 1; true: this is the one that is to fail. */
@@ -49,7 +49,7 @@ static inline int fault_applies(const struct fault_call *call, enum fault fault)
         return 0;
     case SYS_write:
     case SYS_pwrite64:
-        return fault != FAULT_SHORT || call->bytes > 1;
+        return fault != FAULT_SHORT || call->arg[2] > 1;
     default:
         return fault != FAULT_SHORT;
     }
@@ -93,14 +93,16 @@ static inline int fault_trace(pid_t pid, enum fault fault, fault_chooser choose,
         if (!WIFSTOPPED(status))
             return status;
         if (stops == 0) /* the SIGSTOP */
-            assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)PTRACE_O_TRACESYSGOOD),
+            assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL,
+                                    (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC)),
                              0);
         else if (WSTOPSIG(status) == (SIGTRAP | 0x80))
             assert_true(ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof info, &info) > 0);
-        else
+        else if (status >> 16 == 0) /* no event */
             signal = WSTOPSIG(status);
         if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
-            const struct fault_call call = {(long)info.entry.nr, info.entry.args[2]};
+            struct fault_call call = {.number = (long)info.entry.nr};
+            memcpy(call.arg, info.entry.args, sizeof call.arg);
             if (choose(chooser, ++entered, &call) && fault_applies(&call, fault)) {
                 *failed = call;
                 inside = 1;
@@ -108,9 +110,11 @@ static inline int fault_trace(pid_t pid, enum fault fault, fault_chooser choose,
             }
         } else if (info.op == PTRACE_SYSCALL_INFO_EXIT && inside) {
             inside = 0;
-            fault_leave(pid, fault, failed->bytes);
+            fault_leave(pid, fault, failed->arg[2]);
         }
-        assert_int_equal(ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(intptr_t)signal), 0);
+        /* `choose` may have killed it. */
+        if (ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(intptr_t)signal) != 0)
+            assert_int_equal(errno, ESRCH);
     }
 }
 
