@@ -1,5 +1,5 @@
 # The targets a person types.
-.PHONY: all tests deps demo check check-unit check-mpi check-e2e check-oracle bench bench-stall bench-cost bench-restart fuzz lint format doctor install clean help
+.PHONY: all tests deps demo check check-unit check-mpi check-e2e check-oracle check-faults bench bench-stall bench-cost bench-restart fuzz lint format doctor install clean help
 PREFIX ?= /usr/local
 
 all: $(addprefix $(O)/bin/,$(PROGRAMS)) $(addprefix $(O)/lib/,$(SHARED)) ## build everything
@@ -29,6 +29,10 @@ check-oracle: tests ## compare ORACLE_EPOCHS (1000) incremental epochs of many p
 	$(Q)dir=$$(mktemp -d); (cd $$dir && DEJAVU_BUILD=$(abspath $(O)) \
 	  $(abspath framework/tests/e2e/incremental.py) oracle --total $(ORACLE_EPOCHS)); \
 	status=$$?; rm -rf $$dir; exit $$status
+
+FAULTS ?= all
+check-faults: tests ## kill, or fail, the store's work at each of its system calls in turn (FAULTS: at how many; 15 minutes)
+	$(Q)DEJAVU_FAULTS=$(FAULTS) DEJAVU_TESTS='^(unit-store-faults|store-commit)$$' mk/check.sh $(O) unit e2e
 
 bench: deps ## measure idle cost, latency and checkpoint bandwidth into results/ (takes long)
 	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) tests

@@ -19,9 +19,9 @@
 #define DV_SPLIT 0x400000000000
 #define DV_GATE_BASE 0x100000000000
 #define DV_GATE_BYTES 0x10000
-#define DV_RESIDENT_BASE 0x100000100000
+#define DV_RESIDENT_BASE 0x100000100000 /* to DV_BREAK_BASE there is nothing else */
 #define DV_BREAK_BASE 0x100080000000
-#define DV_GATE_ABI 1
+#define DV_GATE_ABI 2
 #define DV_PARK_SIGNAL 33 /* glibc's SIGSETXID: no program can block it through libc */
 
 /* Offsets for assembly; checked below. */
