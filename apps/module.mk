@@ -1,6 +1,6 @@
 # The applications: NAS Parallel Benchmarks and test programs. They are plain MPI programs that know nothing of
 # DejaVu, linked with the distribution's MPICH.
-NPB_BENCHMARKS := ep cg mg ft is
+NPB_BENCHMARKS := ep cg mg ft is lu
 NPB_CFLAGS := $(if $(filter release,$(VARIANT)),-O3)
 
 ARCHIVES += npbcommon
