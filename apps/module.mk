@@ -20,6 +20,13 @@ npb-$(1)_LIBS := npbcommon -lm
 endef
 $(foreach b,$(NPB_BENCHMARKS),$(eval $(call npb_program,$(b))))
 
+PROGRAMS += synthetic
+synthetic_SRCS := $(wildcard apps/synthetic/*.c)
+synthetic_CC := mpicc.mpich
+synthetic_CPPFLAGS := -I.
+synthetic_CFLAGS := $(NPB_CFLAGS)
+synthetic_LIBS := npbcommon -lm
+
 # The rules know C only: the Fortran test program has its own, and `make tests` builds it through TEST_EXTRA.
 MPIFORT := mpifort.mpich
 FFLAGS_release := -O2 -g
