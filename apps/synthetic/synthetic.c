@@ -80,14 +80,15 @@ static double mean(const double *values, size_t count)
     return count ? sum / (double)count : 0;
 }
 
-/* Smooths the block until the operations asked for are done. */
+/* Smooths the block as often as it takes to do the operations asked for, in pairs of sweeps. */
 static void compute(double *block, double mflop)
 {
-    const double operations = mflop * 1e6, per_sweep = FLOP_PER_VALUE * (BLOCK_VALUES - 2.0);
+    const double per_pair = 2.0 * FLOP_PER_VALUE * (BLOCK_VALUES - 2);
+    const long pairs = (long)ceil(mflop * 1e6 / per_pair);
     double next[BLOCK_VALUES];
 
     memcpy(next, block, sizeof next);
-    for (double done = 0; done < operations; done += 2 * per_sweep) {
+    for (long pair = 0; pair < pairs; pair++) {
         for (int i = 1; i < BLOCK_VALUES - 1; i++)
             next[i] = 0.25 * (block[i - 1] + block[i + 1]) + 0.5 * block[i];
         for (int i = 1; i < BLOCK_VALUES - 1; i++)

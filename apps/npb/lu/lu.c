@@ -1,5 +1,5 @@
 /*
- * LU, "lower-upper" (RNR-94-007, 4.6): the compressible Navier-Stokes equations in a cube, driven to a known steady state
+ * LU, "lower-upper" (RNR-94-007, chapter 3): the compressible Navier-Stokes equations in a cube, driven to a known steady state
  * by symmetric successive over-relaxation. The sweeps run as a wavefront over pencils of processes.
  */
 #include "apps/npb/lu/lu.h"

@@ -28,7 +28,7 @@ enum { LU_X, LU_Y, LU_Z, LU_DIMS };
 enum { LU_DENSITY, LU_MOMENTUM, LU_ENERGY = LU_MOMENTUM + LU_DIMS, LU_COMPONENTS };
 enum { LU_HALO = 2 };
 
-/* The constants of the equations (RNR-94-007, 4.2 and 4.3). */
+/* The constants of the equations (RNR-94-007, chapter 3). */
 #define LU_K1 1.4 /* ratio of specific heats */
 #define LU_K2 0.4
 #define LU_K34 0.1 /* k3 k4: viscosity */

@@ -4,7 +4,7 @@
 
 enum { TAG_BEFORE = 31, TAG_AFTER = 32 };
 
-/* Diffusion coefficients along x, y, z (RNR-94-007, 4.3): the same for all components. */
+/* Diffusion coefficients along x, y, z (RNR-94-007, chapter 3): the same for all components. */
 static const double diffusion[LU_DIMS] = {0.75, 0.75, 1.0};
 
 static void axis_set(struct lu_axis *axis, int points, int procs, int place, double d)

@@ -1,6 +1,6 @@
 /*
  * Op(u): the divergence of the convective and viscous fluxes by central differences, and the
- * fourth-difference dissipation (RNR-94-007, 4.3.1).
+ * fourth-difference dissipation (RNR-94-007, chapter 3).
  */
 #include "apps/npb/lu/lu.h"
 

@@ -3,7 +3,7 @@
 
 enum { DEGREE = 4 };
 
-/* RNR-94-007, table 4.1: for each component the constant, and the coefficients of x, y, z; x^2, y^2, z^2; ... */
+/* RNR-94-007, table 3.1: for each component the constant, and the coefficients of x, y, z; x^2, y^2, z^2; ... */
 static const double coefficients[LU_COMPONENTS][1 + DEGREE * LU_DIMS] = {
     {2, 0, 0, 4, 5, 3, 0.5, 0.02, 0.01, 0.03, 0.5, 0.4, 0.3},
     {1, 0, 0, 0, 1, 2, 3, 0.01, 0.03, 0.02, 0.4, 0.3, 0.5},
@@ -95,7 +95,7 @@ void lu_error_norms(const struct lu_grid *grid, const double *u, double *work,
     lu_norms(grid, work, norms);
 }
 
-/* The box: global indices of its first and last points along x, y, z (RNR-94-007, 4.6.2; from 0). */
+/* The box: global indices of its first and last points along x, y, z (RNR-94-007, chapter 3; counted from 0). */
 struct box {
     int first[LU_DIMS], last[LU_DIMS];
 };

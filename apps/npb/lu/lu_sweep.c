@@ -1,6 +1,6 @@
 /*
  * One step of SSOR: the lower and the upper sweep over all points, in the order and with the messages that lu.h draws.
- * The blocks (RNR-94-007, 4.3.2) are never formed. With w = momentum / density, a vector v at a point enters them only by
+ * The blocks (RNR-94-007, chapter 3) are never formed. With w = momentum / density, a vector v at a point enters them only by
  * q = v - w v1, which is the density times the change of w that v stands for.
  */
 #include "apps/npb/lu/lu.h"
