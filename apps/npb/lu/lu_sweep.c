@@ -28,12 +28,16 @@ struct row_state {
 
 enum { ROW_ARRAYS = 1 + LU_DIMS + 2 + LU_DIMS + 1 };
 
+/* D: `mass` on the diagonal, plus what the viscous fluxes add, in multiples of 1 / density. */
+struct diagonal {
+    double mass, friction[LU_DIMS], conduction;
+};
+
 struct lu_sweeper {
     const struct lu_grid *grid;
     double time_step;
     struct coupling lower[LU_DIMS], upper[LU_DIMS];
-    /* D: `mass` plus what the viscous fluxes add, in multiples of 1 / density. */
-    double mass, friction[LU_DIMS], conduction;
+    struct diagonal diagonal;
     /* Contributions: along x, of the last point of each row of a plane; along y, of a row; along z, of a plane. Dense. */
     double *from_x, *from_y, *from_z;
     size_t from_z_doubles;
@@ -97,21 +101,20 @@ couple(const struct coupling *a, int d, const struct point *p, const struct chan
                      a->diffuse * v[LU_ENERGY];
 }
 
-/* v = D^-1 b, by forward substitution. */
-static inline void solve_diagonal(const struct lu_sweeper *s, int i, const struct point *p,
-                                  const double b[LU_COMPONENTS], double v[LU_COMPONENTS])
+/* v = D^-1 b at point i of the row, by forward substitution. */
+static inline void solve_diagonal(const struct diagonal *d, const struct row_state *row, int i,
+                                  const struct point *p, const double b[LU_COMPONENTS],
+                                  double v[LU_COMPONENTS])
 {
-    double work = -s->conduction * p->energy;
-
-    v[LU_DENSITY] = b[LU_DENSITY] * (1 / s->mass);
-    work *= v[LU_DENSITY];
+    v[LU_DENSITY] = b[LU_DENSITY] * (1 / d->mass);
+    double work = -d->conduction * p->energy * v[LU_DENSITY];
     for (int m = 0; m < LU_DIMS; m++) {
         double old = p->w[m] * v[LU_DENSITY];
         v[LU_MOMENTUM + m] =
-            (b[LU_MOMENTUM + m] + s->friction[m] * p->inverse * old) * s->row.pivot[m][i];
-        work += (s->friction[m] - s->conduction) * p->w[m] * (v[LU_MOMENTUM + m] - old);
+            (b[LU_MOMENTUM + m] + d->friction[m] * p->inverse * old) * row->pivot[m][i];
+        work += (d->friction[m] - d->conduction) * p->w[m] * (v[LU_MOMENTUM + m] - old);
     }
-    v[LU_ENERGY] = (b[LU_ENERGY] - p->inverse * work) * s->row.energy_pivot[i];
+    v[LU_ENERGY] = (b[LU_ENERGY] - p->inverse * work) * row->energy_pivot[i];
 }
 
 /* The state of a row, from u at its first interior point. */
@@ -119,24 +122,23 @@ static void prepare_state(const struct lu_sweeper *s, const double *u, int count
 {
     const ptrdiff_t line = s->grid->line;
     const struct row_state row = s->row;
-    const double mass = s->mass, fx = s->friction[0], fy = s->friction[1], fz = s->friction[2];
-    const double conduction = s->conduction;
+    const struct diagonal d = s->diagonal;
 
 #pragma GCC ivdep
     for (int i = 0; i < count; i++) {
         double inverse = 1 / u[i];
-        double a = u[line + i] * inverse, b = u[2 * line + i] * inverse,
-               c = u[3 * line + i] * inverse;
+        double x = u[line + i] * inverse, y = u[2 * line + i] * inverse;
+        double z = u[3 * line + i] * inverse;
         row.inverse[i] = inverse;
-        row.w[0][i] = a;
-        row.w[1][i] = b;
-        row.w[2][i] = c;
+        row.w[0][i] = x;
+        row.w[1][i] = y;
+        row.w[2][i] = z;
         row.energy[i] = u[4 * line + i] * inverse;
-        row.kinetic[i] = 0.5 * (a * a + b * b + c * c);
-        row.pivot[0][i] = 1 / (mass + fx * inverse);
-        row.pivot[1][i] = 1 / (mass + fy * inverse);
-        row.pivot[2][i] = 1 / (mass + fz * inverse);
-        row.energy_pivot[i] = 1 / (mass + conduction * inverse);
+        row.kinetic[i] = 0.5 * (x * x + y * y + z * z);
+        row.pivot[0][i] = 1 / (d.mass + d.friction[0] * inverse);
+        row.pivot[1][i] = 1 / (d.mass + d.friction[1] * inverse);
+        row.pivot[2][i] = 1 / (d.mass + d.friction[2] * inverse);
+        row.energy_pivot[i] = 1 / (d.mass + d.conduction * inverse);
     }
 }
 
@@ -160,7 +162,9 @@ static void prepare_right(const struct lu_sweeper *s, bool upper, const double *
 static inline __attribute__((always_inline)) void
 solve_row(const struct lu_sweeper *s, bool upper, const double *lower_result, int count, double *x)
 {
+    /* Copies, which no store to an array can change. */
     const struct coupling along_x = upper ? s->upper[LU_X] : s->lower[LU_X];
+    const struct diagonal diagonal = s->diagonal;
     double carry[LU_COMPONENTS], b[LU_COMPONENTS], v[LU_COMPONENTS];
 
     memcpy(carry, x, sizeof carry);
@@ -169,7 +173,7 @@ solve_row(const struct lu_sweeper *s, bool upper, const double *lower_result, in
         struct point p = point_of(&s->row, i);
         for (int m = 0; m < LU_COMPONENTS; m++)
             b[m] = s->v[m * count + i] - carry[m];
-        solve_diagonal(s, i, &p, b, v);
+        solve_diagonal(&diagonal, &s->row, i, &p, b, v);
         for (int m = 0; m < LU_COMPONENTS; m++) {
             if (upper)
                 v[m] += lower_result[m * s->grid->line + i];
@@ -281,18 +285,20 @@ void lu_step(struct lu_sweeper *s, double *u, double *residual)
 static void coefficients_set(struct lu_sweeper *s)
 {
     const double dt = s->time_step;
+    struct diagonal *diagonal = &s->diagonal;
 
-    s->mass = 1;
+    diagonal->mass = 1;
     for (int d = 0; d < LU_DIMS; d++) {
         const struct lu_axis *axis = &s->grid->axis[d];
         double viscous = dt * LU_K34 * axis->laplacian;
-        s->mass += 2 * dt * axis->laplacian * axis->diffusion;
-        s->conduction += 2 * LU_K1 * LU_K5 * viscous;
+        double diffuse = dt * axis->diffusion * axis->laplacian;
+        diagonal->mass += 2 * diffuse;
+        diagonal->conduction += 2 * LU_K1 * LU_K5 * viscous;
         for (int m = 0; m < LU_DIMS; m++)
-            s->friction[m] += 2 * (m == d ? 4.0 / 3.0 : 1) * viscous;
+            diagonal->friction[m] += 2 * (m == d ? 4.0 / 3.0 : 1) * viscous;
         s->lower[d] = (struct coupling){
             .convect = -OMEGA * dt * axis->gradient,
-            .diffuse = -OMEGA * dt * axis->laplacian * axis->diffusion,
+            .diffuse = -OMEGA * diffuse,
             .viscous = -OMEGA * viscous,
         };
         s->upper[d] = s->lower[d];
