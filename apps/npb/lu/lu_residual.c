@@ -4,8 +4,6 @@
  */
 #include "apps/npb/lu/lu.h"
 
-#include <string.h>
-
 /* What the fluxes need besides u, kept in the shape of a field: velocities, pressure, and the part of the energy that
  * diffuses the same way along all axes. */
 enum { VELOCITY, PRESSURE = VELOCITY + LU_DIMS, HEAT, PRIMITIVES };
@@ -101,12 +99,14 @@ static void dissipation_weights(const struct lu_axis *axis, int local, double we
 
     if (from_start <= 2)
         full[0] = 0;
-    if (from_start == 1)
-        full[1] = 0, full[2] = 5;
     if (from_end <= 2)
         full[4] = 0;
+    if (from_start == 1)
+        full[1] = 0;
     if (from_end == 1)
-        full[3] = 0, full[2] = 5;
+        full[3] = 0;
+    if (from_start == 1 || from_end == 1)
+        full[2] = 5;
     for (int n = 0; n < 5; n++)
         weights[n] = LU_DISSIPATION * full[n];
 }
@@ -170,18 +170,16 @@ void lu_residual(const struct lu_grid *grid, double *u, const double *forcing, d
                  double *residual)
 {
     const struct lu_axis *y = &grid->axis[LU_Y], *z = &grid->axis[LU_Z];
-    double *recent[3] = {planes, planes + grid->plane, planes + 2 * grid->plane};
+    double *kept[3]; /* the primitives of plane k are in kept[k % 3] */
 
     lu_exchange(grid, u);
-    for (int n = 0; n < 2; n++)
-        primitives_of_plane(grid, z->begin - 1 + n, u, recent[n]);
-    for (int k = z->begin; k < z->end; k++) {
-        primitives_of_plane(grid, k + 1, u, recent[2]);
-        const double *const around[3] = {recent[0], recent[1], recent[2]};
+    for (int k = 0; k < z->count; k++) {
+        kept[k % 3] = planes + k % 3 * grid->plane;
+        primitives_of_plane(grid, k, u, kept[k % 3]);
+        if (k < 2)
+            continue;
+        const double *const around[3] = {kept[(k - 2) % 3], kept[(k - 1) % 3], kept[k % 3]};
         for (int j = y->begin; j < y->end; j++)
-            residual_of_row(grid, j, k, u, around, forcing, residual);
-        double *oldest = recent[0];
-        memmove(recent, recent + 1, 2 * sizeof *recent);
-        recent[2] = oldest;
+            residual_of_row(grid, j, k - 1, u, around, forcing, residual);
     }
 }
