@@ -1,6 +1,6 @@
 # The applications: NAS Parallel Benchmarks and test programs. They are plain MPI programs that know nothing of
 # DejaVu, linked with the distribution's MPICH.
-NPB_BENCHMARKS := ep cg mg ft is
+NPB_BENCHMARKS := ep cg mg ft is lu
 NPB_CFLAGS := $(if $(filter release,$(VARIANT)),-O3)
 
 ARCHIVES += npbcommon
@@ -19,6 +19,13 @@ npb-$(1)_CFLAGS := $(NPB_CFLAGS)
 npb-$(1)_LIBS := npbcommon -lm
 endef
 $(foreach b,$(NPB_BENCHMARKS),$(eval $(call npb_program,$(b))))
+
+PROGRAMS += synthetic
+synthetic_SRCS := $(wildcard apps/synthetic/*.c)
+synthetic_CC := mpicc.mpich
+synthetic_CPPFLAGS := -I.
+synthetic_CFLAGS := $(NPB_CFLAGS)
+synthetic_LIBS := npbcommon -lm
 
 # The rules know C only: the Fortran test program has its own, and `make tests` builds it through TEST_EXTRA.
 MPIFORT := mpifort.mpich

@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 bin=${1:-build/bin}
 mpiexec=${MPIEXEC:-mpiexec.mpich}
-benchmarks=(ep cg mg ft is)
+benchmarks=(ep cg mg ft is lu)
 passed=0 failed=0
 
 pass() { passed=$((passed + 1)); }

@@ -17,6 +17,10 @@ kills() {
 test_case symbols 60 "$top/framework/tests/symbols.sh" "$DEJAVU_BUILD/lib/dejavu/libmpich.so.12"
 test_case rebuild 300 "$top/framework/tests/mpi/rebuild.sh" "$DEJAVU_BUILD"
 
+# The applications by themselves.
+test_case npb 600 "$top/apps/npb/test.sh" "$bin"
+test_case synthetic 120 "$top/apps/synthetic/test.sh" "$bin"
+
 # Any moment.
 kills kill-cg-S "${DEJAVU_KILL_RUNS:-6}" 2 -- "$bin/npb-cg" --class S
 kills kill-cg-S "${DEJAVU_KILL_RUNS:-2}" 4 -- "$bin/npb-cg" --class S
@@ -26,6 +30,7 @@ kills kill-cg-long $few 2 --kills 3 --interval 0.05:0.2 -- "$bin/npb-cg" --class
 kills kill-mg-long $few 2 --kills 3 --interval 0.05:0.2 -- "$bin/npb-mg" --class W --iterations 250
 kills kill-ft-long $few 2 --kills 3 --interval 0.05:0.2 -- "$bin/npb-ft" --class W --iterations 150
 kills kill-is-long $few 2 --kills 3 --interval 0.05:0.2 -- "$bin/npb-is" --class W --iterations 1500
+kills kill-lu-W $few 2 --interval 0.05:0.2 -- "$bin/npb-lu" --class W
 for benchmark in mg ft is; do
     kills kill-$benchmark-W $few 2 -- "$bin/npb-$benchmark" --class W
     kills kill-$benchmark-W $few 4 -- "$bin/npb-$benchmark" --class W
@@ -44,6 +49,8 @@ for benchmark in cg ft; do
     kills kill-incremental-$benchmark $few 2 --incremental --kills 2 --interval 0.05:0.2 -- "$bin/npb-$benchmark" --class W \
         --iterations $([ $benchmark = cg ] && echo 500 || echo 100)
 done
+kills kill-incremental-synthetic $few 2 --incremental --kills 2 --interval 0.05:0.2 -- "$bin/synthetic" --footprint 16M \
+    --iterations 1500 --order scattered --dirty 5% --move 3
 kills kill-incremental-in-write $few 2 --incremental --when writing --kills 3 --interval 0.05:0.15 -- "$bin/npb-mg" --class W \
     --iterations 150
 kills kill-incremental-churn $few 2 --incremental --kills 2 --interval 0.05:0.2 -- "$tests/hazard-mpi-churn" 1500 1 24

@@ -26,6 +26,12 @@ const struct dv_known_app dv_known_apps[] = {
      "npb-is",
      DV_RANKS_POWER_OF_TWO,
      {{'S', 0.05, 4}, {'W', 0.2, 24}, {'A', 1.5, 130}, {'B', 6, 520}, {'C', 25, 2100}}},
+    {"lu",
+     "npb-lu",
+     DV_RANKS_POWER_OF_TWO,
+     {{'S', 0.02, 2}, {'W', 1, 8}, {'A', 6, 40}, {'B', 25, 145}, {'C', 110, 530}}},
+    /* No classes: options instead. As they are by default, on 2 ranks. */
+    {"synthetic", "synthetic", DV_RANKS_ANY, {{DV_NO_CLASS, 5, 130}}},
     {.name = NULL},
 };
 

@@ -15,6 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The class of applications that have none. */
+#define DV_NO_CLASS '-'
+
 enum dv_rank_rule { DV_RANKS_ANY, DV_RANKS_POWER_OF_TWO, DV_RANKS_SQUARE };
 
 /* Rough figures for `plan` before anything was measured: whole program on one core, all ranks. */

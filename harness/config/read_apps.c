@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What the NAS-style applications print. */
+/* What our own applications print, in NPB's manner. */
 #define NPB_VERIFICATION "Verification *= *SUCCESSFUL"
 #define DIGEST_LINE "^DIGEST ([0-9a-fA-F]+)"
 #define NPB_SECONDS "Time in seconds *= *([0-9.]+)"
@@ -41,7 +41,8 @@ static void set_defaults(const struct dv_reading *at, struct dv_app *app)
     app->verification = NPB_VERIFICATION;
     app->seconds = NPB_SECONDS;
     app->program = app->known->program;
-    app->arguments = (struct dv_names){.item = arguments, .count = 2};
+    if (app->known->estimates[0].class_name != DV_NO_CLASS)
+        app->arguments = (struct dv_names){.item = arguments, .count = 2};
 }
 
 /* "none", "stdout" or an extended regular expression with `groups` groups. */

@@ -152,12 +152,31 @@ static void test_estimate(void **state)
     dv_experiment_close(&e);
 }
 
+/* A known application without classes runs once, whatever classes the others have. */
+static void test_no_class(void **state)
+{
+    (void)state;
+    struct dv_experiment e;
+    struct dv_plan plan;
+    make("applications: [synthetic]\nclasses: [S, W]\nranks: [3]\n", &e, &plan);
+    assert_int_equal(e.apps[0].arguments.count, 0);
+    assert_int_equal(plan.group_count, 1);
+    assert_int_equal(plan.left_out_count, 0);
+    assert_string_equal(plan.cells[0].class_name, "-");
+    dv_plan_free(&plan);
+    dv_experiment_close(&e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blocks_are_complete), cmocka_unit_test(test_groups_stay_together),
-        cmocka_unit_test(test_seed_decides),        cmocka_unit_test(test_order_is_uniform),
-        cmocka_unit_test(test_impossible),          cmocka_unit_test(test_estimate),
+        cmocka_unit_test(test_blocks_are_complete),
+        cmocka_unit_test(test_groups_stay_together),
+        cmocka_unit_test(test_seed_decides),
+        cmocka_unit_test(test_order_is_uniform),
+        cmocka_unit_test(test_impossible),
+        cmocka_unit_test(test_estimate),
+        cmocka_unit_test(test_no_class),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }
