@@ -63,10 +63,11 @@ doctor: all ## does this host have what DejaVu stands on?
 
 install: all ## install under PREFIX (/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/dejavu $(DESTDIR)$(PREFIX)/include/dejavu $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 755 $(addprefix $(O)/bin/,dejavu dejavu-rank dejavu-stdio dejavu-bench) $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(addprefix $(O)/bin/,dejavu dejavu-rank dejavu-stdio dejavu-bench dejavu-stats) $(DESTDIR)$(PREFIX)/bin
+	ln -sf ../../bin/dejavu-stats $(DESTDIR)$(PREFIX)/lib/dejavu/dejavu-stats
 	install -m 644 $(O)/lib/dejavu/libmpich.so.12 $(DESTDIR)$(PREFIX)/lib/dejavu
 	install -m 644 framework/include/dejavu/*.h $(DESTDIR)$(PREFIX)/include/dejavu
-	install -m 644 $(wildcard framework/cli/*.1 harness/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(wildcard framework/cli/*.1 harness/*.1 analysis/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
 
 clean: ## remove what was built
 	rm -rf build

@@ -97,3 +97,5 @@ test_case supervisor-killed 180 "$e2e/kill.py" --ranks 0 --runs 2 --victim super
 
 # The harness: faults, interruption, resume, damaged records, the schema seen by h5py.
 test_case harness 300 env DEJAVU_BENCH="$DEJAVU_BUILD/bin/dejavu-bench" "$top/harness/tests/e2e_bench.sh" "$DEJAVU_SEED"
+# dejavu-stats: four formats that agree, numbers held against numpy, bad input.
+test_case analysis 300 "$top/analysis/stats/e2e_stats.py"
