@@ -239,6 +239,21 @@ static int compare_cells(const void *a, const void *b)
     return order ? order : strcmp(x->fault, y->fault);
 }
 
+void dv_study_arrange(struct dv_study *study, const struct dv_results *sources,
+                      struct dv_results *results)
+{
+    for (size_t i = 0; i < study->campaign_count; i++) {
+        const struct dv_source_row *source = dv_table_row(&sources->table[DV_RESULT_SOURCES], i);
+        take_runs(study, i, source->name, results);
+    }
+    if (study->cell_count)
+        qsort(study->cells, study->cell_count, sizeof *study->cells, compare_cells);
+    for (size_t i = 0; i < study->campaign_count; i++) {
+        take_epochs(study, i);
+        take_restarts(study, i);
+    }
+}
+
 enum dv_status dv_study_open(struct dv_study *study, char *const *files, size_t count,
                              struct dv_results *results)
 {
@@ -254,14 +269,8 @@ enum dv_status dv_study_open(struct dv_study *study, char *const *files, size_t 
         DV_TEXT_SET(source->file, files[i]);
         DV_TEXT_SET(source->name, info.name);
         read_id(files[i], source->campaign, sizeof source->campaign);
-        take_runs(study, i, info.name, results);
     }
-    if (study->cell_count)
-        qsort(study->cells, study->cell_count, sizeof *study->cells, compare_cells);
-    for (size_t i = 0; i < count; i++) {
-        take_epochs(study, i);
-        take_restarts(study, i);
-    }
+    dv_study_arrange(study, results, results);
     return DV_OK;
 }
 
