@@ -46,7 +46,8 @@ def overhead_numbers(analysis):
         if not some:
             continue
         low, high = min(some, key=lambda r: r["ratio"]), max(some, key=lambda r: r["ratio"])
-        found |= {f"{prefix}Cells": f"{len(some)}", f"{prefix}Least": interval(low, "ratio", "ratio_low", "ratio_high", form=ratio),
+        found |= {f"{prefix}Cells": f"{len(some)}",
+                  f"{prefix}Least": interval(low, "ratio", "ratio_low", "ratio_high", form=ratio),
                   f"{prefix}Most": interval(high, "ratio", "ratio_low", "ratio_high", form=ratio),
                   f"{prefix}LeastWhere": where(low), f"{prefix}MostWhere": where(high)}
         for verdict in ("slower", "faster", "equivalent", "undecided"):
@@ -107,7 +108,8 @@ def bytes_numbers(analysis):
     if not savings or max(map(len, cells.values())) < 2:
         return {}
     best, worst = max(savings, key=lambda s: s[0]), min(savings, key=lambda s: s[0])
-    return {"BytesBest": number(best[0], 2), "BytesBestWhere": where(best[1]), "BytesBestAgainst": latex.escape(best[2]["strategy"]),
+    return {"BytesBest": number(best[0], 2), "BytesBestWhere": where(best[1]),
+            "BytesBestAgainst": latex.escape(best[2]["strategy"]),
             "BytesWorst": number(worst[0], 2), "BytesWorstWhere": where(worst[1])}
 
 
@@ -116,7 +118,8 @@ def recovery_numbers(analysis):
     if not rows:
         return {}
     low, high = min(rows, key=lambda r: r["median_s"]), max(rows, key=lambda r: r["median_s"])
-    return {"Recoveries": f"{sum(int(row['n']) for row in rows)}", "RecoveryLost": f"{sum(int(r.get('lost') or 0) for r in rows)}",
+    return {"Recoveries": f"{sum(int(row['n']) for row in rows)}",
+            "RecoveryLost": f"{sum(int(r.get('lost') or 0) for r in rows)}",
             "RecoveryLeast": seconds(low["median_s"]), "RecoveryLeastWhere": where(low),
             "RecoveryMost": seconds(high["median_s"]), "RecoveryMostWhere": where(high),
             "RecoveryMax": seconds(max(row["max_s"] for row in rows))}
@@ -147,7 +150,8 @@ def optimum_numbers(analysis):
     worst = min(rows, key=lambda r: r["efficiency"])
     off = max(abs(row["young_s"] / row["exact_s"] - 1) for row in rows)
     loss = max(row["efficiency"] - row.get("young_efficiency", row["efficiency"]) for row in rows)
-    return {"YoungOff": percent(off), "YoungLoss": percent(loss), "OptimumMtbf": rf"{number(mtbf / 3600)}\,h", "OptimumLeast": seconds(low["exact_s"]), "OptimumLeastWhere": where(low),
+    return {"YoungOff": percent(off), "YoungLoss": percent(loss), "OptimumMtbf": rf"{number(mtbf / 3600)}\,h",
+            "OptimumLeast": seconds(low["exact_s"]), "OptimumLeastWhere": where(low),
             "OptimumMost": seconds(high["exact_s"]), "OptimumMostWhere": where(high),
             "OptimumEfficiency": ratio(worst["efficiency"]) if worst["efficiency"] < 0.99 else f"{worst['efficiency']:.4f}",
             "OptimumEfficiencyWhere": where(worst)}
@@ -172,7 +176,8 @@ def simulation_numbers(analysis):
              "SimulatedMost": interval(high, "efficiency", "low", "high", form=ratio), "SimulatedMostWhere": machine(high)}
     fields = analysis.rows("crossover")
     if fields:
-        found |= {"CrossoverFields": f"{len(fields)}", "CrossoverTies": f"{sum(row['winner'] not in ('a', 'b') for row in fields)}"}
+        found |= {"CrossoverFields": f"{len(fields)}",
+                  "CrossoverTies": f"{sum(row['winner'] not in ('a', 'b') for row in fields)}"}
     return found
 
 

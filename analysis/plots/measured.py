@@ -193,7 +193,8 @@ def stall_ecdf(data, look):
     panel.set_xlabel("stall of an epoch's slowest rank (ms)")
     panel.set_ylabel("share of epochs")
     legend(figure, *panel.get_legend_handles_labels())
-    caption = "Share of epochs that stopped the application for at most as long as the horizontal axis says. Each marker is an epoch."
+    caption = ("Share of epochs that stopped the application for at most as long as the horizontal axis says."
+               " Each marker is an epoch.")
     alt = "; ".join(f"{name}: half of {len(v)} epochs within {numpy.median(v):.3g} ms, all within {max(v):.3g} ms"
                     for name, v in sorted(together.items())) + "."
     return figure, caption, alt
@@ -242,8 +243,8 @@ def bytes_per_epoch(data, look):
     legend(figure, [handle(data.series, name) for name in names], names)
     runs = sum(len(run) for group in groups.values() for run in group.values())
     epochs = sum(len(points) for group in groups.values() for run in group.values() for points in run)
-    caption = (f"Each line is a run ({runs} runs), each marker one of its {epochs} committed epochs, all ranks together; 1 MB = 10⁶"
-               " bytes, logarithmic axis. After a restore the first epoch may be a complete one again.")
+    caption = (f"Each line is a run ({runs} runs), each marker one of its {epochs} committed epochs, all ranks together;"
+               " 1 MB = 10⁶ bytes, logarithmic axis. After a restore the first epoch may be a complete one again.")
     alt = "; ".join(f"{group}: " + ", ".join(f"{name} last epoch {numpy.median([p[-1, 1] for p in runs]) / 1e6:.4g} MB"
                     for name, runs in sorted(names.items())) for group, names in groups.items()) + "."
     return figure, caption, alt
@@ -307,8 +308,8 @@ def recovery(data, look):
                for colour in PHASE_COLOURS]
     legend(lines.figure, handles, [name for name, _ in PHASES])
     total = sum(map(len, found.values()))
-    caption = (f"Points: each of {total} recoveries. Bar: the recovery with the lower median time, by phases of the rank that took"
-               " longest; runs with several restores are shown undivided.")
+    caption = (f"Points: each of {total} recoveries. Bar: the recovery with the lower median time, by phases of the rank that"
+               " took longest; runs with several restores are shown undivided.")
     alt = "; ".join(f"{group}, {name}, {fault}: median {numpy.median([t for t, _ in runs]):.3g} s of {len(runs)}"
                     for (group, name, fault), runs in found.items()) + "."
     return lines.figure, caption, alt

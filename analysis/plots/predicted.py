@@ -80,8 +80,9 @@ def efficiency(data, look):
     handles = [entry for panel in panels.flat for entry in zip(*panel.get_legend_handles_labels())]
     legend(figure, *zip(*handles))
     counts = sorted({int(row["n"]) for row in rows if row["n"] is not None})
-    caption = (f"Share of time that is useful, simulated from the measured costs; n = {' to '.join(map(str, counts[:1] + counts[1:][-1:]))}"
-               " simulated jobs for each point, bands: intervals. Panels: distribution of failures (Weibull: with its shape),"
+    jobs = " to ".join(map(str, counts[:1] + counts[1:][-1:]))
+    caption = (f"Share of time that is useful, simulated from the measured costs; n = {jobs} simulated jobs for each point,"
+               " bands: intervals. Panels: distribution of failures (Weibull: with its shape),"
                " mean time between failures of a node, bandwidth of shared storage where it varies.")
     largest = max(row["nodes"] for row in rows)
     alt = f"At {largest:g} nodes: " + "; ".join(
@@ -92,7 +93,7 @@ def efficiency(data, look):
 
 def sides(row, protocols):
     """The names of the two that a row of table crossover compares; `protocols`: say these, too."""
-    return tuple(f"{row['strategy_' + side]}, {row['protocol_' + side]}" if protocols else row["strategy_" + side] for side in "ab")
+    return tuple(row[f"strategy_{side}"] + (f", {row[f'protocol_{side}']}" if protocols else "") for side in "ab")
 
 
 def best(rows, protocols):
@@ -131,9 +132,9 @@ def crossover(data, look):
     names = list(series.styles)
     legend(figure, [handle(series, name) for name in names], names)
     wins = [name for fields in panels_of.values() for _, _, name, _, clear in fields if clear]
-    caption = (f"Each field is a simulated machine ({len(machines)} in all): nodes, and mean time between failures of a node. Colour and"
-               " marker are of whom has the highest efficiency, stronger the larger the lead (full from 0.1 on); empty with a marker:"
-               " ahead, but not of all others beyond the intervals.")
+    caption = (f"Each field is a simulated machine ({len(machines)} in all): nodes, and mean time between failures of a node."
+               " Colour and marker are of whom has the highest efficiency, stronger the larger the lead (full from 0.1 on); empty"
+               " with a marker: ahead, but not of all others beyond the intervals.")
     alt = "Machines won clearly: " + ", ".join(f"{name} {wins.count(name)}" for name in names) \
         + f"; not clear {len(machines) - len(wins)}."
     return figure, caption, alt
@@ -145,7 +146,8 @@ def draw_map(series, panel, fields):
     times = sorted({field[1] for field in fields})
     for of_nodes, mtbf_s, name, lead, clear in fields:
         x, y = nodes.index(of_nodes), times.index(mtbf_s)
-        panel.add_patch(panel_field(x, y, series.colour(name) if clear else PAPER, 0.2 + 0.6 * min(1, lead / 0.1) if clear else 1))
+        colour, strength = (series.colour(name), 0.2 + 0.6 * min(1, lead / 0.1)) if clear else (PAPER, 1)
+        panel.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, alpha=strength, edgecolor=FAINT, linewidth=0.4))
         panel.plot(x, y, marker=series.marker(name), color=INK, markersize=3)
     panel.set_xlim(-0.5, len(nodes) - 0.5)
     panel.set_ylim(-0.5, len(times) - 0.5)
@@ -153,10 +155,6 @@ def draw_map(series, panel, fields):
     panel.set_xticks(range(0, len(nodes), every), [count(n) for n in nodes[::every]])
     panel.set_yticks(range(len(times)), [duration(t) for t in times])
     panel.grid(visible=False)
-
-
-def panel_field(x, y, colour, strength):
-    return Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, alpha=strength, edgecolor=FAINT, linewidth=0.4)
 
 
 def validation(data, look):
@@ -221,7 +219,8 @@ def cost_model(data, look):
     legend(figure, *panel.get_legend_handles_labels())
     caption = ("Every point is an epoch: all its images, and the slowest rank's time to write and to fsync. Lines: dejavu-stats'"
                " robust fits a + b · bytes. Both axes are logarithmic.")
-    alt = "; ".join(f"{name}: {1e9 * terms['b']['estimate']:.3g} s for each GB more" for name, terms in sorted(lines.items())) + "."
+    alt = "; ".join(f"{name}: {1e9 * terms['b']['estimate']:.3g} s for each GB more"
+                    for name, terms in sorted(lines.items())) + "."
     return figure, caption, alt
 
 
