@@ -4,7 +4,7 @@ import numpy
 from matplotlib.patches import Rectangle
 
 from .campaign import number
-from .look import FAINT, INK, PAPER, SERIES, Missing, Series, legend
+from .look import FAINT, INK, PAPER, Missing, Series, legend
 from .measured import handle, panels_of_cells, plain
 
 YEAR = 365.25 * 86400
@@ -163,12 +163,18 @@ def validation(data, look):
     if not rows:
         raise Missing("table validation has no rows: no campaign with faults was compared with the simulator")
     figure, panels = look.figure(height=0.5 + 1.2 * look.width / 3.4)
-    panel = panels[0][0]
+    panel, colours = panels[0][0], {}
     for i, row in enumerate(rows):
         x, y = row["measured_s"], row["predicted_s"]
-        panel.errorbar(x, y, xerr=bars(row, "measured"), yerr=bars(row, "predicted"), color=SERIES[0],
+        name = data.treatment(row["strategy"], row["interval_s"])
+        colour = data.series.colour(name)
+        colours[name] = handle(data.series, name)
+        panel.errorbar(x, y, xerr=bars(row, "measured"), yerr=bars(row, "predicted"), color=colour,
                        marker="o" if is_within(row) else "X", markersize=5, linewidth=1, linestyle="none")
         panel.annotate(row["application"], (x, y), xytext=(5, -9 + 14 * (i % 2)), textcoords="offset points")
+    for line in colours.values():
+        line.set_marker("o")  # here the marker says whether the prediction is right
+    legend(figure, colours.values(), colours.keys())
     ends = [value for row in rows for value in (row["measured_s"], row["predicted_s"])]
     span = numpy.array([0.9 * min(ends), 1.1 * max(ends)])
     panel.plot(span, span, color=INK, linewidth=0.8, linestyle=":")

@@ -140,7 +140,8 @@ def tables(draw):
              "winner": w, "efficiency_a": 0.9, "efficiency_b": {"a": 0.85, "b": 0.97, "tie": 0.9}[w]}
             for n, m in grid for b in (1e10, 1e12) for w in ("tie" if n < 1000 else "b" if n < 1e5 else "a",)]),
         "validation": table("Validation", [
-            {"application": a, "distribution": "exponential", "measured_s": 30.0 + i, "measured_low_s": 28.0 + i,
+            {"application": a, "strategy": STRATEGIES[i % 2], "interval_s": 1.0, "distribution": "exponential",
+             "measured_s": 30.0 + i, "measured_low_s": 28.0 + i,
              "measured_high_s": 33.0 + i, "predicted_s": 31.0, "predicted_low_s": 29.0, "predicted_high_s": 33.0,
              "within": "yes" if i < 2 else "no"}
             for i, a in enumerate(APPLICATIONS)]),
