@@ -224,9 +224,11 @@ static void compare_variants(const struct scene *scene, const struct variant *a,
     row->protocol_a = (int32_t)a->rollback;
     row->protocol_b = (int32_t)b->rollback;
     row->distribution = (int32_t)scene->machine.law;
+    row->shape = scene->machine.shape;
     row->nodes = scene->machine.nodes;
     row->node_mtbf_s = scene->machine.node_mtbf_s;
     row->bandwidth = scene->bandwidth;
+    row->interval_s = scene->interval_s > 0 ? scene->interval_s : NAN;
     row->efficiency_a = gsl_stats_mean(a->efficiencies, 1, n);
     row->efficiency_b = gsl_stats_mean(b->efficiencies, 1, n);
     row->winner = !apart ? DV_WINNER_TIE : mean > 0 ? DV_WINNER_A : DV_WINNER_B;
@@ -331,8 +333,12 @@ static enum dv_status simulate(const struct dv_stats_request *request, const str
                     o->intervals_s.count * o->law_count * o->hierarchy_count;
     for (size_t i = 0; strategies && i < scenes; i++) {
         struct scene scene = scene_at(request, i);
+        char progress[96];
+        snprintf(progress, sizeof progress, "simulated: %zu of %zu combinations", i, scenes);
+        dv_bench_progress(progress);
         play(&scene, &variants, results);
     }
+    dv_bench_progress(NULL);
     for (size_t i = 0; i < variants.count; i++)
         free(variants.variant[i].efficiencies);
     for (size_t i = 0; i < strategies; i++)
