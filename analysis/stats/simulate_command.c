@@ -33,6 +33,8 @@ struct variant {
 };
 
 #define REPLICATIONS 200
+/* In one job: where checkpoints cost nothing, the optimum interval is 0. */
+#define CHECKPOINTS_MAX 1e5
 
 struct variants {
     struct variant *variant;
@@ -138,6 +140,8 @@ static void make_job(const struct scene *scene, const struct variant *variant,
     if (scene->interval_s == 0)
         job->interval_s = dv_interval_exact(mean_cost(job), scene->machine.node_mtbf_s /
                                                                 (double)scene->machine.nodes);
+    if (job->interval_s < o->work_s / CHECKPOINTS_MAX)
+        job->interval_s = o->work_s / CHECKPOINTS_MAX;
 }
 
 /* Returns how many replications were given up. All variants meet the same failures in the same
