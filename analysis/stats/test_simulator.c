@@ -198,8 +198,10 @@ static double count_plainly(const struct dv_machine *machine, gsl_rng *rng)
             scale * pow(pow(machine->age_s / scale, machine->shape) + gsl_ran_exponential(rng, 1),
                         1 / machine->shape) -
             machine->age_s;
-        for (; at_s < HORIZON; at_s += gsl_ran_weibull(rng, scale, machine->shape))
+        while (at_s < HORIZON) {
+            at_s += gsl_ran_weibull(rng, scale, machine->shape);
             count++;
+        }
     }
     return count;
 }
@@ -224,9 +226,12 @@ static void test_weibull(void **state)
     static double plainly[TRIALS], stream[TRIALS];
     gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
     gsl_rng_set(rng, seed_of_tests());
-    for (double age_s = 0; age_s <= 2; age_s += 2) {
-        const struct dv_machine machine = {
-            .law = DV_LAW_WEIBULL, .shape = 0.6, .node_mtbf_s = 1, .age_s = age_s, .nodes = NODES};
+    for (int aged = 0; aged <= 1; aged++) {
+        const struct dv_machine machine = {.law = DV_LAW_WEIBULL,
+                                           .shape = 0.6,
+                                           .node_mtbf_s = 1,
+                                           .age_s = 2.0 * aged,
+                                           .nodes = NODES};
         for (size_t i = 0; i < TRIALS; i++) {
             plainly[i] = count_plainly(&machine, rng);
             stream[i] = count_stream(&machine, rng);
