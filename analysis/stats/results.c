@@ -164,7 +164,7 @@ static const struct dv_column optimum_columns[] = {
 static const struct dv_column simulation_columns[] = {
     TEXT(strategy, "whose measured costs are replayed"),
     ENUM(protocol, dv_rollback_words, "who rolls back: all, or those who failed while the others wait"),
-    TEXT(levels, "where checkpoints go; /k: every k-th"),
+    TEXT(levels, "where checkpoints go; /k: every k-th at most"),
     ENUM(distribution, dv_failure_law_words, "of a node's time to failure"),
     REAL(shape, "1", "of the Weibull distribution; 1: exponential"),
     INT(nodes, "nodes", "nodes of the job"),
@@ -188,7 +188,7 @@ static const struct dv_column crossover_columns[] = {
     TEXT(strategy_b, "the other"),
     ENUM(protocol_a, dv_rollback_words, "of the one"),
     ENUM(protocol_b, dv_rollback_words, "of the other"),
-    TEXT(levels, "where checkpoints go; /k: every k-th"),
+    TEXT(levels, "where checkpoints go; /k: every k-th at most"),
     ENUM(distribution, dv_failure_law_words, "of a node's time to failure"),
     REAL(shape, "1", "of the Weibull distribution; 1: exponential"),
     INT(nodes, "nodes", "nodes of the job"),

@@ -65,10 +65,10 @@ static struct dv_sim_epoch scale_epoch(const struct scene *scene,
                                        const struct dv_strategy_costs *costs,
                                        const struct dv_cost_epoch *epoch)
 {
-    double factor = growth(scene, epoch);
+    double more = growth(scene, epoch) - 1;
     struct dv_sim_epoch scaled = {
-        .stall_s = fmax(epoch->stall_s + costs->stall_slope * epoch->data_bytes * (factor - 1), 0),
-        .drag_s = epoch->drag_s * factor,
+        .stall_s = fmax(epoch->stall_s + costs->stall_slope * epoch->data_bytes * more, 0),
+        .drag_s = fmax(epoch->drag_s + costs->drag_slope * epoch->file_bytes * more, 0),
     };
     for (size_t level = 0; level < scene->hierarchy->count; level++)
         scaled.commit_s[level] =

@@ -132,6 +132,11 @@ static void test_levels(void **state)
     job.levels[1] = (struct dv_sim_level){.every = 2, .read_s = 10};
     job.level_count = 2; /* back to 200 */
     assert_near(run_replayed(&job, at_s, 1).time_s, 380 + 800 + 7 * 5, 1e-9);
+    job.levels[1].every = 1; /* as often as it can: 100 arrives at 265, 200 finds it under way */
+    const struct dv_sim_epoch slow = {.stall_s = 5, .commit_s = {0, 160}};
+    job.epochs = &slow; /* so 300 is under way at 350: back to 100 */
+    assert_near(run_replayed(&job, at_s, 1).time_s, 380 + 900 + 8 * 5, 1e-9);
+    job.epochs = &stop;
     job.levels[0].lost_share = 0; /* back to 300, from the first level */
     assert_near(run_replayed(&job, at_s, 1).time_s, 370 + 700 + 6 * 5, 1e-9);
 }
