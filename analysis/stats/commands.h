@@ -8,7 +8,7 @@
 enum dv_place { DV_PLACE_NODE, DV_PLACE_PARTNER, DV_PLACE_SHARED };
 extern const char *const dv_place_words[];
 
-/* "node+partner/4+shared/16": where checkpoints go, least durable first, and every which one. */
+/* "node+partner+shared/4": where checkpoints go, least durable first, and every which one may. */
 struct dv_hierarchy {
     char text[64];
     enum dv_place place[DV_LEVELS_MAX];

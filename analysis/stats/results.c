@@ -95,6 +95,7 @@ static const struct dv_column stall_columns[] = {
     REAL(max_ns, "ns", "largest"),
     INT(slowest_rank, "index", "the rank that was slowest most often"),
     REAL(slowest_share, "1", "in how many of the epochs it was"),
+    REAL(bound_ns, "ns", "median of the bytes stored over the memory's bandwidth; missing: not measured"),
     END,
 };
 
@@ -163,7 +164,7 @@ static const struct dv_column optimum_columns[] = {
 static const struct dv_column simulation_columns[] = {
     TEXT(strategy, "whose measured costs are replayed"),
     ENUM(protocol, dv_rollback_words, "who rolls back: all, or those who failed while the others wait"),
-    TEXT(levels, "where checkpoints go; /k: every k-th"),
+    TEXT(levels, "where checkpoints go; /k: every k-th at most"),
     ENUM(distribution, dv_failure_law_words, "of a node's time to failure"),
     REAL(shape, "1", "of the Weibull distribution; 1: exponential"),
     INT(nodes, "nodes", "nodes of the job"),
@@ -187,11 +188,13 @@ static const struct dv_column crossover_columns[] = {
     TEXT(strategy_b, "the other"),
     ENUM(protocol_a, dv_rollback_words, "of the one"),
     ENUM(protocol_b, dv_rollback_words, "of the other"),
-    TEXT(levels, "where checkpoints go; /k: every k-th"),
+    TEXT(levels, "where checkpoints go; /k: every k-th at most"),
     ENUM(distribution, dv_failure_law_words, "of a node's time to failure"),
+    REAL(shape, "1", "of the Weibull distribution; 1: exponential"),
     INT(nodes, "nodes", "nodes of the job"),
     REAL(node_mtbf_s, "s", "mean time to failure of one node"),
     REAL(bandwidth, "B/s", "of the shared storage, all nodes together"),
+    REAL(interval_s, "s", "between checkpoints; missing: each at its optimum"),
     ENUM(winner, winners, "tie: the interval of the paired difference holds 0"),
     REAL(efficiency_a, "1", "of the one"),
     REAL(efficiency_b, "1", "of the other"),
