@@ -86,12 +86,13 @@ install: all ## install under PREFIX (/usr/local)
 	install -m 755 harness/launch/external.py $(DESTDIR)$(PREFIX)/lib/dejavu/dejavu-external
 	for name in dejavu dejavu-bench; do \
 	  install -m 644 harness/dejavu-bench.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name; done
+	ln -sf ../../bin/dejavu-stats $(DESTDIR)$(PREFIX)/lib/dejavu/dejavu-stats
 	install -m 644 $(O)/lib/dejavu/libmpich.so.12 $(DESTDIR)$(PREFIX)/lib/dejavu
 	install -m 755 analysis/report.py analysis/figures.py $(DESTDIR)$(PREFIX)/lib/dejavu
 	install -m 644 analysis/report.css $(DESTDIR)$(PREFIX)/lib/dejavu
 	for part in plots page; do install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/dejavu/$$part analysis/$$part/*.py || exit 1; done
 	install -m 644 framework/include/dejavu/*.h $(DESTDIR)$(PREFIX)/include/dejavu
-	install -m 644 $(wildcard framework/cli/*.1 harness/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(wildcard framework/cli/*.1 harness/*.1 analysis/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
 
 clean: ## remove what was built
 	rm -rf build
