@@ -102,7 +102,7 @@ ranks: [1]
 strategies: [full+coordinated]
 repetitions: 2
 YAML
-export FAKE_SECONDS=0.02
+export FAKE_SECONDS=0.08
 expect 0 "18 runs, 0 failed" "$bench" run "$work/set.yaml" -o "$work/whole"
 kills=0
 for ((i = 0; i < 16; i++)); do
