@@ -62,9 +62,9 @@ struct adi_grid {
     int side, parts; /* points and cells along an edge of the cube */
     double dt, h;
     MPI_Comm cart;
-    int place[2];                          /* (i, j) */
-    int below[ADI_DIMS], above[ADI_DIMS];  /* ranks in cart that own the cells below and above */
-    struct adi_cell *cells;                /* `parts` of them, by z */
+    int place[2];                         /* (i, j) */
+    int below[ADI_DIMS], above[ADI_DIMS]; /* ranks in cart that own the cells below and above */
+    struct adi_cell *cells;               /* `parts` of them, by z */
     MPI_Datatype send[ADI_DIMS][2], receive[ADI_DIMS][2]; /* faces below [0] and above [1] */
 };
 
@@ -85,10 +85,11 @@ struct adi_lines {
     const struct adi_grid *grid;
     const struct adi_cell *cell;
     int direction;
-    int count;                 /* unknown points along each line, in this cell */
-    int place;                 /* of the first of them, along the whole line */
-    ptrdiff_t start, along;    /* offset of the first of them, and from one to the next */
-    ptrdiff_t lane[ADI_LANES]; /* offset of each line; the last line again where there are no more */
+    int count;              /* unknown points along each line, in this cell */
+    int place;              /* of the first of them, along the whole line */
+    ptrdiff_t start, along; /* offset of the first of them, and from one to the next */
+    ptrdiff_t
+        lane[ADI_LANES]; /* offset of each line; the last line again where there are no more */
 };
 
 /*

@@ -88,8 +88,7 @@ static void set_start(const struct adi_grid *grid, const struct adi_cell *cell,
     (void)context;
     coordinates(grid, cell, at, x);
     for (int m = 0; m < ADI_VARS; m++)
-        cell->u[m][offset] =
-            on_face(cell, at) ? evaluate(&exact[m], x) : interpolate(&exact[m], x);
+        cell->u[m][offset] = on_face(cell, at) ? evaluate(&exact[m], x) : interpolate(&exact[m], x);
 }
 
 void adi_field_start(const struct adi_grid *grid)

@@ -143,6 +143,7 @@ void adi_grid_free(struct adi_grid *grid)
 void adi_grid_exchange(const struct adi_grid *grid)
 {
     MPI_Request requests[4 * ADI_DIMS];
+    MPI_Status statuses[4 * ADI_DIMS];
     int n = 0;
 
     if (grid->parts == 1)
@@ -162,5 +163,5 @@ void adi_grid_exchange(const struct adi_grid *grid)
                   &requests[n++]);
         MPI_Isend(grid->cells, 1, grid->send[d][1], grid->above[d], up, grid->cart, &requests[n++]);
     }
-    MPI_Waitall(n, requests, MPI_STATUSES_IGNORE);
+    MPI_Waitall(n, requests, statuses);
 }

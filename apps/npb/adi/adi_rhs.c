@@ -24,8 +24,7 @@ struct factors {
 const double *adi_rhs_damping(int side, int place)
 {
     static const double weights[][REACH] = {
-        {0, 0, 5, -4, 1},  {0, -4, 6, -4, 1}, {1, -4, 6, -4, 1},
-        {1, -4, 6, -4, 0}, {1, -4, 5, 0, 0},
+        {0, 0, 5, -4, 1}, {0, -4, 6, -4, 1}, {1, -4, 6, -4, 1}, {1, -4, 6, -4, 0}, {1, -4, 5, 0, 0},
     };
     const int middle = 2, from_end = side - 1 - place;
 

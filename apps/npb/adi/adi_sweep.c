@@ -61,8 +61,8 @@ static struct adi_lines lines_at(const struct adi_grid *grid, const struct adi_c
     const int line = cell->low[b->across] + number % b->per_row * ADI_LANES;
     const int row = cell->low[b->up] + number / b->per_row;
 
-    lines.start = cell->low[d] * cell->stride[d] + line * cell->stride[b->across] +
-                  row * cell->stride[b->up];
+    lines.start =
+        cell->low[d] * cell->stride[d] + line * cell->stride[b->across] + row * cell->stride[b->up];
     for (int l = 0; l < ADI_LANES; l++) {
         int last = cell->high[b->across] - 1 - line;
         lines.lane[l] = (l < last ? l : last) * cell->stride[b->across];

@@ -47,7 +47,10 @@ static const struct adi_benchmark bt = {
              {0.16462008369091265e+03, 0.11497107903824313e+02, 0.41207446207461508e+02,
               0.37087651059694167e+02, 0.36211053051841265e+03}},
         },
-    .solver = {.record = BT_RECORD, .depth = 1, .eliminate = bt_eliminate, .substitute = bt_substitute},
+    .solver = {.record = BT_RECORD,
+               .depth = 1,
+               .eliminate = bt_eliminate,
+               .substitute = bt_substitute},
     .operations = {3478.8, -17655.7, 28023.7, 0},
 };
 
