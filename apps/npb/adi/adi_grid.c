@@ -62,6 +62,7 @@ static void cell_create(const struct adi_grid *grid, int z, bool sound, struct a
  */
 static MPI_Datatype face_type(const struct adi_grid *grid, int direction, int above, bool inside)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-core.VLASize): there is at least one part */
     MPI_Datatype types[grid->parts], all;
     MPI_Aint places[grid->parts], base;
     int ones[grid->parts], count = 0;
