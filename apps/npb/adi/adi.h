@@ -69,12 +69,10 @@ struct adi_grid {
 };
 
 /*
- * Lines are solved side by side, one in each lane of a vector of the processor. SSE2 is what every
- * x86-64 has; with -march wider ones are used.
+ * Lines are solved side by side, one in each lane of a vector of the processor: two with SSE2, which
+ * every x86-64 has, four where the compiler may use AVX. (Eight, with AVX-512, are slower in SP.)
  */
-#if defined __AVX512F__
-enum { ADI_LANES = 8 };
-#elif defined __AVX__
+#ifdef __AVX__
 enum { ADI_LANES = 4 };
 #else
 enum { ADI_LANES = 2 };

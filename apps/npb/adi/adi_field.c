@@ -6,7 +6,8 @@
 
 enum { TERMS = 4 }; /* powers 1 to 4 of each coordinate */
 
-/* A constant, and the coefficients of x, y, z for each power (RNR-94-007, table 3.1). */
+/* A constant, and the coefficients of x, y, z for each power (RNR-94-007, chapter 3: the matrix C of
+ * the exact solution, regrouped). */
 struct polynomial {
     double constant, factor[TERMS][ADI_DIMS];
 };
