@@ -35,6 +35,8 @@ for benchmark in mg ft is; do
     kills kill-$benchmark-W $few 2 -- "$bin/npb-$benchmark" --class W
     kills kill-$benchmark-W $few 4 -- "$bin/npb-$benchmark" --class W
 done
+kills kill-bt-S $few 4 -- "$bin/npb-bt" --class S
+kills kill-sp-S $few 4 --incremental -- "$bin/npb-sp" --class S
 kills kill-heatf $few 2 -- "$tests/heatf"
 kills kill-heatf $few 4 -- "$tests/heatf" 500
 
