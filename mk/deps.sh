@@ -1,9 +1,14 @@
 #!/bin/bash
 # Installs the Debian packages that building, running and testing DejaVu needs, if any is missing: as root, through sudo
-# if that asks nothing, or by printing the one line to run.  Usage: mk/deps.sh [lint|fuzz]
+# if that asks nothing, or by printing the one line to run.  Usage: mk/deps.sh [check|lint|fuzz|paper]
+# check: also a browser, in which reports are looked at; paper: also TeX.
 set -u
 packages=(build-essential pkg-config python3 gfortran mpich libmpich-dev libpapi-dev libhdf5-dev hdf5-tools
-    libgsl-dev libyaml-dev libcmocka-dev libxxhash-dev liblz4-dev libzstd-dev libisal-dev python3-h5py netpipe-mpich2)
+    libgsl-dev libyaml-dev libcmocka-dev libxxhash-dev liblz4-dev libzstd-dev libisal-dev python3-h5py
+    python3-matplotlib netpipe-mpich2)
+[ "${1:-}" = check ] && packages+=(chromium fonts-dejavu-core)
+[ "${1:-}" = paper ] && packages+=(latexmk texlive-latex-base texlive-latex-recommended texlive-latex-extra
+    texlive-fonts-recommended lmodern poppler-utils)
 [ "${1:-}" = lint ] && packages=(clang-format clang-tidy cppcheck bear)
 [ "${1:-}" = fuzz ] && packages+=(clang libclang-rt-14-dev)
 missing=()

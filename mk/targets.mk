@@ -1,5 +1,6 @@
 # The targets a person types.
-.PHONY: all tests deps demo check check-unit check-mpi check-e2e check-oracle check-faults bench bench-stall bench-cost bench-restart fuzz lint format doctor install clean help
+.PHONY: all tests deps demo check check-unit check-mpi check-e2e check-oracle check-faults bench bench-stall bench-cost bench-restart \
+        fuzz lint format doctor report figures paper install clean help
 PREFIX ?= /usr/local
 
 all: $(addprefix $(O)/bin/,$(PROGRAMS)) $(addprefix $(O)/lib/,$(SHARED)) ## build everything
@@ -14,6 +15,7 @@ demo: deps ## build, run a small experiment matrix, print its overhead table
 	$(Q)mk/demo.sh $(O)
 
 check: deps ## build and run all tests
+	$(Q)mk/deps.sh check || echo "dejavu: going on without a browser: how reports look is not tested"
 	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) tests
 	$(Q)mk/check.sh $(O) unit mpi e2e
 
@@ -65,10 +67,30 @@ format: ## apply clang-format
 doctor: all ## does this host have what DejaVu stands on?
 	$(Q)$(O)/bin/dejavu doctor
 
+CAMPAIGN ?= $(firstword $(wildcard results/paper.h5 results/paper/paper.h5))
+report: ## the HTML page of CAMPAIGN=FILE.h5 (results/paper.h5), in build/report
+	$(Q)mk/deps.sh
+	$(Q)$(MAKE) --no-print-directory $(O)/bin/dejavu-stats
+	$(Q)analysis/campaign_report.sh $(O) report "$(CAMPAIGN)"
+figures: ## the pictures of CAMPAIGN=FILE.h5 (results/paper.h5), in build/figures
+	$(Q)mk/deps.sh
+	$(Q)$(MAKE) --no-print-directory $(O)/bin/dejavu-stats
+	$(Q)analysis/campaign_report.sh $(O) figures "$(CAMPAIGN)"
+paper: ## paper/dejavu.pdf from what is in results (PAPER=FILE.h5: from another campaign); installs TeX
+	$(Q)mk/deps.sh paper
+	$(Q)$(MAKE) --no-print-directory $(O)/bin/dejavu-stats
+	$(Q)paper/build.sh $(O) $(PAPER)
+
 install: all ## install under PREFIX (/usr/local)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/dejavu $(DESTDIR)$(PREFIX)/include/dejavu $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 755 $(addprefix $(O)/bin/,dejavu dejavu-rank dejavu-stdio dejavu-bench) $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/dejavu $(DESTDIR)$(PREFIX)/include/dejavu $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 755 $(addprefix $(O)/bin/,dejavu dejavu-rank dejavu-stdio dejavu-bench dejavu-stats) $(DESTDIR)$(PREFIX)/bin
+	install -m 755 harness/launch/external.py $(DESTDIR)$(PREFIX)/lib/dejavu/dejavu-external
+	for name in dejavu dejavu-bench; do \
+	  install -m 644 harness/dejavu-bench.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name; done
 	install -m 644 $(O)/lib/dejavu/libmpich.so.12 $(DESTDIR)$(PREFIX)/lib/dejavu
+	install -m 755 analysis/report.py analysis/figures.py $(DESTDIR)$(PREFIX)/lib/dejavu
+	install -m 644 analysis/report.css $(DESTDIR)$(PREFIX)/lib/dejavu
+	for part in plots page; do install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/dejavu/$$part analysis/$$part/*.py || exit 1; done
 	install -m 644 framework/include/dejavu/*.h $(DESTDIR)$(PREFIX)/include/dejavu
 	install -m 644 $(wildcard framework/cli/*.1 harness/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
 

@@ -107,3 +107,10 @@ test_case supervisor-killed 180 "$e2e/kill.py" --ranks 0 --runs 2 --victim super
 slots=1
 # The harness: faults, interruption, resume, damaged records, the schema seen by h5py.
 test_case harness 300 env DEJAVU_BENCH="$DEJAVU_BUILD/bin/dejavu-bench" "$top/harness/tests/e2e_bench.sh" "$DEJAVU_SEED"
+# Campaigns: includes, sweeps, filters, drawn faults, merging, SIGKILL at random moments, a full disk.
+test_case harness-campaigns 300 env DEJAVU_BENCH="$DEJAVU_BUILD/bin/dejavu-bench" "$top/harness/tests/e2e_campaigns.sh" "$DEJAVU_SEED"
+
+# Reports of campaigns: the page itself, how a browser shows it (skipped without one); the paper (its PDF where TeX is).
+test_case report 300 "$top/analysis/tests/test_report.py"
+test_case report-browser 300 "$top/analysis/tests/test_browser.py"
+test_case paper 300 "$top/paper/test_paper.py"

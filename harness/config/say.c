@@ -1,5 +1,6 @@
 #include "harness/config/say.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@ static void say(const char *prefix, const char *format, va_list args)
 
     vsnprintf(text, sizeof text, format, args);
     dv_bench_progress(NULL);
-    fprintf(stderr, "dejavu-bench: %s%s\n", prefix, text);
+    fprintf(stderr, "%s: %s%s\n", program_invocation_short_name, prefix, text);
 }
 
 void dv_bench_say(const char *format, ...)

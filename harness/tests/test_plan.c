@@ -141,11 +141,11 @@ static void test_estimate(void **state)
     make("applications: [ep]\nrepetitions: 2\nwarmup: 0\nranks: [1]\n", &e, &plan);
     assert_int_equal(plan.run_count, 6);
     double measured[6] = {4, NAN, NAN, NAN, NAN, NAN};
-    struct dv_estimate estimate = dv_estimate_rest(&plan, measured, 0.5, 2);
+    struct dv_plan_estimate estimate = dv_estimate_rest(&plan, measured, NULL, 0.5, 2);
     assert_true(estimate.measured);
     assert_true(fabs(estimate.seconds - 5 * 4.5) <
                 1e-9); /* other cells of the group: as this one */
-    estimate = dv_estimate_rest(&plan, NULL, 0, 2);
+    estimate = dv_estimate_rest(&plan, NULL, NULL, 0, 2);
     assert_false(estimate.measured);
     assert_true(estimate.seconds > 0);
     dv_plan_free(&plan);
