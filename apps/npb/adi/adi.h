@@ -86,8 +86,8 @@ struct adi_lines {
     int count;              /* unknown points along each line, in this cell */
     int place;              /* of the first of them, along the whole line */
     ptrdiff_t start, along; /* offset of the first of them, and from one to the next */
-    ptrdiff_t
-        lane[ADI_LANES]; /* offset of each line; the last line again where there are no more */
+    /* Offset of each line; the last line again where there are no more, twice the same work. */
+    ptrdiff_t lane[ADI_LANES];
 };
 
 /*
@@ -98,8 +98,7 @@ struct adi_lines {
 struct adi_solver {
     int record, depth;
     bool needs_sound;
-    /* Right-hand side in, records out; record[-depth * record] on are those of the points before.
-     */
+    /* Right-hand side in, records out; those of the `depth` points before precede them. */
     void (*eliminate)(const struct adi_lines *lines, adi_lanes *record);
     /* Records in, solution out. ahead: that of the next points, the nearest first; afterwards that
      * of this cell's first points. */
@@ -123,7 +122,8 @@ struct adi_benchmark {
 /* The benchmark's main function. */
 int adi_main(const struct adi_benchmark *benchmark, int argc, char **argv);
 
-/* False when the cells would be too small. nranks is a square. */
+/* False when the cells would be too small. nranks is a square. All ranks call what takes a grid,
+ * adi_grid_cell and adi_field_digest excepted; the cells belong to the grid. */
 bool adi_grid_create(int side, double dt, int nranks, bool sound, struct adi_grid *grid);
 void adi_grid_free(struct adi_grid *grid);
 /* The cell of this process in a slab. */
