@@ -68,7 +68,7 @@ test_case oracle-mprotect 180 "$e2e/incremental.py" oracle --trackers mprotect -
 test_case oracle-mpi 180 "$e2e/incremental.py" oracle --trackers wp,mprotect --snapshots copy,fork --apps mpi-churn --epochs 4
 for name in ancestor-flipped ancestor-flipped-lazy ancestor-truncated ancestor-lost ancestor-exchanged newest-flipped full-disk \
     writer-killed coalescing bytes-written bytes-written-mpi least-state restore-eager restore-lazy restore-lazy-packed \
-    restored-memory forkless; do
+    restored-memory forkless forkless-half forkless-half-guarded; do
     test_case "incremental-$name" 180 "$e2e/incremental.py" $name
 done
 # incremental NAME [KILL.PY'S OPTIONS] -- PROGRAM...: every run draws its tracker, codec, chain length ...
