@@ -16,7 +16,7 @@ done
 for name in calls calls-guarded again chain damaged-image damaged-image-at-the-end unknown-way; do
     test_case "lazy-$name" 120 "$e2e/lazy.py" $name
 done
-for name in thread child socket timer; do
+for name in thread child socket timer guard; do
     test_case "refused-$name" 120 "$e2e/refused.py" $name
 done
 
