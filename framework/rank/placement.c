@@ -14,8 +14,8 @@
  * madvise and mremap (lazy_calls.c).
  *
  * The lower half's descriptors are out of its reach (close, close_range), and RLIMIT_NOFILE is the application's own.
- * Calls by which libc names the main thread (tgkill, sched_setaffinity ...) are made with its present id, because after a
- * restore libc still goes by the one it had at first.
+ * Calls by which the application names itself (kill, tgkill, sched_setaffinity ...) are made with its present id: after a
+ * restore it may still go by an earlier one, as libc does.
  *
  * The placement thread makes system calls from the exempt page only, takes no lock, allocates
  * nothing. A forked child is told apart by its process id and left alone. Sources: seccomp(2),
@@ -257,19 +257,32 @@ static long upper_descriptor_limit(const __u64 *args)
     return ret;
 }
 
-/* A call that names the main thread by the id that libc has cached. After a restore that is the id it had when the
- * process was first started: libc marks locks with it, so it must stay. `which`: the argument that is the id. */
-static long upper_by_thread(const struct seccomp_data *call, int which, int64_t *value)
+/* Does the application mean itself, by an id that it had before a restore? One of them is the thread id that libc has
+ * cached when the process was first started: it marks locks with it, so it must stay. */
+static int is_former_id(pid_t id)
+{
+    const struct dv_gate *gate = DV_GATE;
+    int former = gate->tid_address != 0 && id == *(const pid_t *)gate->tid_address;
+    for (uint32_t i = 0; i < DV_FORMER_PIDS && i < gate->former_pid_count; i++)
+        former |= id == (pid_t)gate->former_pids[i];
+    return former && id != place.pid;
+}
+
+/* A call whose first `ids` arguments are ids of a process or thread: those that were ours are ours now. */
+static long upper_by_id(const struct seccomp_data *call, int ids, int64_t *value)
 {
     uint64_t arg[6];
+    int changed = 0;
     memcpy(arg, call->args, sizeof arg);
-    if (DV_GATE->tid_address == 0 || (pid_t)arg[which] != *(const pid_t *)DV_GATE->tid_address ||
-        (pid_t)arg[which] == place.pid)
+    for (int i = 0; i < ids; i++)
+        if (is_former_id((pid_t)arg[i])) {
+            arg[i] = (uint64_t)place.pid;
+            changed = 1;
+        }
+    if (!changed)
         return CONTINUE;
-    arg[which] = (uint64_t)place.pid;
-    long ret = dv_raw_syscall(call->nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
-    *value = ret;
-    return ret < 0 ? ret : 0;
+    *value = dv_raw_syscall(call->nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+    return *value < 0 ? *value : 0;
 }
 
 static long upper_call(const struct seccomp_notif *notif, int64_t *value)
@@ -302,14 +315,17 @@ static long upper_call(const struct seccomp_notif *notif, int64_t *value)
     case SYS_prlimit64:
         return upper_descriptor_limit(args);
     case SYS_tgkill:
-        return upper_by_thread(&notif->data, 1, value);
+    case SYS_rt_tgsigqueueinfo:
+        return upper_by_id(&notif->data, 2, value);
+    case SYS_kill:
+    case SYS_rt_sigqueueinfo:
     case SYS_sched_setaffinity:
     case SYS_sched_getaffinity:
     case SYS_sched_setparam:
     case SYS_sched_getparam:
     case SYS_sched_setscheduler:
     case SYS_sched_getscheduler:
-        return upper_by_thread(&notif->data, 0, value);
+        return upper_by_id(&notif->data, 1, value);
     default:
         return CONTINUE;
     }
@@ -399,26 +415,29 @@ static long install_filter(void)
     /* Jump distances count instructions; the labels at the right say where they lead. */
     struct sock_filter program[] = {
         LOAD(FIELD(nr)),
-        IF_EQUAL(SYS_openat, 31, 0),                     /* -> lower */
-        IF_EQUAL(SYS_mmap, 30, 0),                       /* -> lower */
-        IF_EQUAL(SYS_munmap, 29, 0),                     /* -> lower */
-        IF_EQUAL(SYS_mremap, 21, 0),                     /* -> either */
-        IF_EQUAL(SYS_brk, 27, 0),                        /* -> lower */
-        IF_EQUAL(SYS_shmat, 26, 0),                      /* -> lower */
-        IF_EQUAL(SYS_shmdt, 25, 0),                      /* -> lower */
-        IF_EQUAL(SYS_rt_sigaction, 36, 0),               /* -> upper */
-        IF_EQUAL(SYS_readlink, 35, 0),                   /* -> upper */
-        IF_EQUAL(SYS_readlinkat, 34, 0),                 /* -> upper */
-        IF_EQUAL(SYS_set_tid_address, 33, 0),            /* -> upper */
-        IF_EQUAL(SYS_exit_group, 32, 0),                 /* -> upper */
-        IF_EQUAL(SYS_close_range, 31, 0),                /* -> upper */
-        IF_EQUAL(SYS_prlimit64, 30, 0),                  /* -> upper */
-        IF_EQUAL(SYS_sched_setaffinity, 29, 0),          /* -> upper */
-        IF_EQUAL(SYS_sched_getaffinity, 28, 0),          /* -> upper */
-        IF_EQUAL(SYS_sched_setparam, 27, 0),             /* -> upper */
-        IF_EQUAL(SYS_sched_getparam, 26, 0),             /* -> upper */
-        IF_EQUAL(SYS_sched_setscheduler, 25, 0),         /* -> upper */
-        IF_EQUAL(SYS_sched_getscheduler, 24, 0),         /* -> upper */
+        IF_EQUAL(SYS_openat, 34, 0),                     /* -> lower */
+        IF_EQUAL(SYS_mmap, 33, 0),                       /* -> lower */
+        IF_EQUAL(SYS_munmap, 32, 0),                     /* -> lower */
+        IF_EQUAL(SYS_mremap, 24, 0),                     /* -> either */
+        IF_EQUAL(SYS_brk, 30, 0),                        /* -> lower */
+        IF_EQUAL(SYS_shmat, 29, 0),                      /* -> lower */
+        IF_EQUAL(SYS_shmdt, 28, 0),                      /* -> lower */
+        IF_EQUAL(SYS_rt_sigaction, 39, 0),               /* -> upper */
+        IF_EQUAL(SYS_readlink, 38, 0),                   /* -> upper */
+        IF_EQUAL(SYS_readlinkat, 37, 0),                 /* -> upper */
+        IF_EQUAL(SYS_set_tid_address, 36, 0),            /* -> upper */
+        IF_EQUAL(SYS_exit_group, 35, 0),                 /* -> upper */
+        IF_EQUAL(SYS_close_range, 34, 0),                /* -> upper */
+        IF_EQUAL(SYS_prlimit64, 33, 0),                  /* -> upper */
+        IF_EQUAL(SYS_sched_setaffinity, 32, 0),          /* -> upper */
+        IF_EQUAL(SYS_sched_getaffinity, 31, 0),          /* -> upper */
+        IF_EQUAL(SYS_sched_setparam, 30, 0),             /* -> upper */
+        IF_EQUAL(SYS_sched_getparam, 29, 0),             /* -> upper */
+        IF_EQUAL(SYS_sched_setscheduler, 28, 0),         /* -> upper */
+        IF_EQUAL(SYS_sched_getscheduler, 27, 0),         /* -> upper */
+        IF_EQUAL(SYS_kill, 26, 0),                       /* -> upper */
+        IF_EQUAL(SYS_rt_sigqueueinfo, 25, 0),            /* -> upper */
+        IF_EQUAL(SYS_rt_tgsigqueueinfo, 24, 0),          /* -> upper */
         IF_EQUAL(SYS_tgkill, 23, 0),                     /* -> upper */
         IF_EQUAL(SYS_close, 26, 0),                      /* -> close */
         IF_EQUAL(SYS_fcntl, 5, 0),                       /* -> duplicate */
