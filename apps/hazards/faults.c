@@ -196,10 +196,10 @@ int main(int argc, char **argv)
         sent_and_blocked();
         blocked_around_a_handler();
         coroutine();
-        hazard_mix(faults);
-        hazard_mix(sent);
         unsigned seen = alarms;
         ualarm(500, 0);
+        hazard_mix(faults);
+        hazard_mix(sent);
         while (alarms == seen)
             scatter(hazard_round());
     } while (hazard_next());

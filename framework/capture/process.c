@@ -213,22 +213,44 @@ static enum dv_status capture_thread(struct dv_blob *out)
     return DV_OK;
 }
 
-static enum dv_status capture_timers(struct dv_blob *out)
+/* Stop the interval timers, or let them go on (`timers` is then what was left of them). A timer that expired between two
+ * looks, one at it and one at the pending signals, would be on neither list. */
+static enum dv_status stop_timers(struct itimerval timers[TIMER_KINDS])
 {
+    const struct itimerval stopped = {0};
     for (size_t i = 0; i < TIMER_KINDS; i++) {
-        struct itimerval timer;
-        if (syscall(SYS_getitimer, timer_kinds[i], &timer) != 0)
-            return system_failed("read an interval timer");
+        if (syscall(SYS_setitimer, timer_kinds[i], &stopped, &timers[i]) != 0)
+            return system_failed("stop an interval timer");
         /* The kernel starts ITIMER_REAL anew when its signal is taken. While that is pending, as it
          * often is here where all signals are blocked, nothing seems to be left. */
-        if (timer.it_value.tv_sec == 0 && timer.it_value.tv_usec == 0)
-            timer.it_value = timer.it_interval;
-        dv_blob_put_u64(out, (uint64_t)timer.it_interval.tv_sec);
-        dv_blob_put_u64(out, (uint64_t)timer.it_interval.tv_usec);
-        dv_blob_put_u64(out, (uint64_t)timer.it_value.tv_sec);
-        dv_blob_put_u64(out, (uint64_t)timer.it_value.tv_usec);
+        if (timers[i].it_value.tv_sec == 0 && timers[i].it_value.tv_usec == 0)
+            timers[i].it_value = timers[i].it_interval;
     }
     return DV_OK;
+}
+
+static enum dv_status start_timers(const struct itimerval timers[TIMER_KINDS])
+{
+    for (size_t i = 0; i < TIMER_KINDS; i++)
+        if (syscall(SYS_setitimer, timer_kinds[i], &timers[i], NULL) != 0)
+            return system_failed("start an interval timer again");
+    return DV_OK;
+}
+
+static enum dv_status capture_timers_and_signals(struct dv_blob *out)
+{
+    struct itimerval timers[TIMER_KINDS] = {0};
+    enum dv_status status = stop_timers(timers);
+    if (status == DV_OK)
+        status = capture_signals(out);
+    for (size_t i = 0; i < TIMER_KINDS; i++) {
+        dv_blob_put_u64(out, (uint64_t)timers[i].it_interval.tv_sec);
+        dv_blob_put_u64(out, (uint64_t)timers[i].it_interval.tv_usec);
+        dv_blob_put_u64(out, (uint64_t)timers[i].it_value.tv_sec);
+        dv_blob_put_u64(out, (uint64_t)timers[i].it_value.tv_usec);
+    }
+    enum dv_status started = start_timers(timers);
+    return status == DV_OK ? started : status;
 }
 
 static enum dv_status capture_limits(struct dv_blob *out)
@@ -254,13 +276,11 @@ enum dv_status dv_process_capture(struct dv_blob *out)
 {
     enum dv_status status = capture_directory(out);
     if (status == DV_OK)
-        status = capture_signals(out);
-    if (status == DV_OK)
         status = capture_thread(out);
     if (status == DV_OK)
         status = capture_limits(out);
     if (status == DV_OK)
-        status = capture_timers(out);
+        status = capture_timers_and_signals(out);
     return status;
 }
 
@@ -382,11 +402,11 @@ enum dv_status dv_process_restore(struct dv_blob_reader *in, uint64_t *mask)
     uint64_t blocked = 0;
     enum dv_status status = restore_directory(in);
     if (status == DV_OK)
-        status = restore_signals(in, &blocked);
-    if (status == DV_OK)
         status = restore_thread(in);
     if (status == DV_OK)
         status = restore_limits(in);
+    if (status == DV_OK)
+        status = restore_signals(in, &blocked);
     if (status == DV_OK)
         status = restore_timers(in);
     if (status == DV_OK && in->at != in->end)

@@ -112,6 +112,7 @@ struct dv_sigaction {
     uint64_t handler, flags, restorer, mask;
 };
 
+#define DV_FORMER_PIDS 15u
 struct dv_gate {
     uint64_t magic;
     uint32_t abi, fsgsbase; /* fsgsbase: rdfsbase/wrfsbase may be used, else arch_prctl */
@@ -141,8 +142,8 @@ struct dv_gate {
     void *vdso_clock_gettime, *vdso_gettimeofday, *vdso_time, *vdso_getcpu, *vdso_clock_getres;
     uint64_t stack_start, stack_end; /* the main thread's stack as the loader mapped it */
     uint64_t tid_address; /* what the upper libc gave to set_tid_address: its cached thread id */
-    uint64_t process_id,
-        former_id;             /* of this process, and of the one it was captured in; 0: none */
+    /* The process's id; those it had before its last restores, a ring, by which the application may still call itself. */
+    uint32_t pid, former_pids[DV_FORMER_PIDS], former_pid_count;
     uint64_t descriptor_limit; /* RLIMIT_NOFILE as the application set it; 0: never */
     char program[512]; /* absolute path of the application, what /proc/self/exe should say */
     struct dv_sigaction signals[DV_SIGNALS];

@@ -14,8 +14,8 @@
  * madvise and mremap (lazy_calls.c).
  *
  * The lower half's descriptors are out of its reach (close, close_range), and RLIMIT_NOFILE is the application's own.
- * Calls that name the process or its main thread (kill, tgkill, sched_setaffinity ...) by the id that it had are made with
- * its present one: libc keeps the first one, and between gettid and tgkill (raise) there may be a capture.
+ * Calls by which the application names itself (kill, tgkill, sched_setaffinity ...) are made with its present id: after a
+ * restore it may still go by an earlier one, as libc does.
  *
  * The placement thread makes system calls from the exempt page only, takes no lock, allocates
  * nothing. A forked child is told apart by its process id and left alone. Sources: seccomp(2),
@@ -194,9 +194,6 @@ static long lower_call(const struct seccomp_data *call)
 #define CONTINUE 1 /* let the kernel do the call itself */
 #define LATER 2    /* answered later */
 
-/* Advice that makes a difference between anonymous memory and a mapping of an image. */
-#define ADVICE_DONTNEED_LOCKED 24
-
 long dv_place_read(void *to, uint64_t from, size_t bytes)
 {
     struct iovec local = {to, bytes}, remote = {(void *)from, bytes};
@@ -260,33 +257,32 @@ static long upper_descriptor_limit(const __u64 *args)
     return ret;
 }
 
-/* The id that libc has cached, which it marks locks with, so it must stay: the one that the process had when it was first
- * started. Or the one it had when it was captured. */
+/* Does the application mean itself, by an id that it had before a restore? One of them is the thread id that libc has
+ * cached when the process was first started: it marks locks with it, so it must stay. */
 static int is_former_id(pid_t id)
 {
-    const struct dv_gate *g = DV_GATE;
-    return id > 0 && id != place.pid &&
-           ((g->tid_address != 0 && id == *(const pid_t *)g->tid_address) ||
-            id == (pid_t)g->former_id);
+    const struct dv_gate *gate = DV_GATE;
+    int former = gate->tid_address != 0 && id == *(const pid_t *)gate->tid_address;
+    for (uint32_t i = 0; i < DV_FORMER_PIDS && i < gate->former_pid_count; i++)
+        former |= id == (pid_t)gate->former_pids[i];
+    return former && id != place.pid;
 }
 
-/* A call whose first `ids` arguments name the process or its main thread. */
+/* A call whose first `ids` arguments are ids of a process or thread: those that were ours are ours now. */
 static long upper_by_id(const struct seccomp_data *call, int ids, int64_t *value)
 {
     uint64_t arg[6];
-    int former = 0;
+    int changed = 0;
     memcpy(arg, call->args, sizeof arg);
-    for (int i = 0; i < ids; i++) {
-        if (!is_former_id((pid_t)arg[i]))
-            continue;
-        arg[i] = (uint64_t)place.pid;
-        former = 1;
-    }
-    if (!former)
+    for (int i = 0; i < ids; i++)
+        if (is_former_id((pid_t)arg[i])) {
+            arg[i] = (uint64_t)place.pid;
+            changed = 1;
+        }
+    if (!changed)
         return CONTINUE;
-    long ret = dv_raw_syscall(call->nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
-    *value = ret;
-    return ret < 0 ? ret : 0;
+    *value = dv_raw_syscall(call->nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+    return *value < 0 ? *value : 0;
 }
 
 static long upper_call(const struct seccomp_notif *notif, int64_t *value)
@@ -309,7 +305,7 @@ static long upper_call(const struct seccomp_notif *notif, int64_t *value)
         dv_agent_exiting((int)args[0]);
         return CONTINUE;
     case SYS_madvise:
-        dv_lazy_before_madvise(args[0], args[1]);
+        dv_lazy_before_madvise(args[0], args[1], (int)args[2]);
         return CONTINUE;
     case SYS_mremap:
         dv_lazy_before_mremap(args[0], args[1]);
@@ -439,10 +435,10 @@ static long install_filter(void)
         IF_EQUAL(SYS_sched_getparam, 29, 0),             /* -> upper */
         IF_EQUAL(SYS_sched_setscheduler, 28, 0),         /* -> upper */
         IF_EQUAL(SYS_sched_getscheduler, 27, 0),         /* -> upper */
-        IF_EQUAL(SYS_tgkill, 26, 0),                     /* -> upper */
-        IF_EQUAL(SYS_kill, 25, 0),                       /* -> upper */
-        IF_EQUAL(SYS_rt_sigqueueinfo, 24, 0),            /* -> upper */
-        IF_EQUAL(SYS_rt_tgsigqueueinfo, 23, 0),          /* -> upper */
+        IF_EQUAL(SYS_kill, 26, 0),                       /* -> upper */
+        IF_EQUAL(SYS_rt_sigqueueinfo, 25, 0),            /* -> upper */
+        IF_EQUAL(SYS_rt_tgsigqueueinfo, 24, 0),          /* -> upper */
+        IF_EQUAL(SYS_tgkill, 23, 0),                     /* -> upper */
         IF_EQUAL(SYS_close, 26, 0),                      /* -> close */
         IF_EQUAL(SYS_fcntl, 5, 0),                       /* -> duplicate */
         IF_EQUAL(lazily ? SYS_madvise : NO_CALL, 30, 0), /* -> advice */
@@ -483,11 +479,12 @@ static long install_filter(void)
         ANSWER(SECCOMP_RET_ERRNO | EBADF),
         /* advice: what gives memory back, or is for anonymous memory only */
         LOAD(FIELD(args[2])),
-        IF_EQUAL(MADV_DONTNEED, 5, 0),          /* -> from below? */
-        IF_EQUAL(MADV_FREE, 4, 0),              /* -> from below? */
-        IF_EQUAL(MADV_REMOVE, 3, 0),            /* -> from below? */
-        IF_EQUAL(MADV_WIPEONFORK, 2, 0),        /* -> from below? */
-        IF_EQUAL(ADVICE_DONTNEED_LOCKED, 1, 0), /* -> from below? */
+        IF_EQUAL(MADV_DONTNEED, 6, 0),             /* -> from below? */
+        IF_EQUAL(MADV_FREE, 5, 0),                 /* -> from below? */
+        IF_EQUAL(MADV_REMOVE, 4, 0),               /* -> from below? */
+        IF_EQUAL(MADV_WIPEONFORK, 3, 0),           /* -> from below? */
+        IF_EQUAL(DV_ADVICE_DONTNEED_LOCKED, 2, 0), /* -> from below? */
+        IF_EQUAL(DV_ADVICE_GUARD_INSTALL, 1, 0),   /* -> from below? */
         ANSWER(SECCOMP_RET_ALLOW),
         LOAD(FIELD(instruction_pointer) + 4),
         IF_AT_LEAST(DV_SPLIT >> 32, 0, 1),

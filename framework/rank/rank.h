@@ -170,7 +170,7 @@ enum dv_status dv_restore_run(void) DV_CHECKED;
 /* ---- lazy_calls.c -------------------------------------------------------- */
 /* In a process whose memory was restored lazily: before a call of the application that would have another effect on a
  * mapping of an image than on the anonymous memory that it stands for. Placement thread only. */
-void dv_lazy_before_madvise(uint64_t start, uint64_t length);
+void dv_lazy_before_madvise(uint64_t start, uint64_t length, int advice);
 void dv_lazy_before_mremap(uint64_t start, uint64_t length);
 /* What the application ends with counts only once its memory is known to have been right: an exit that comes earlier is
  * held. 1: held, the notification `id` will be answered later. Placement thread only. */

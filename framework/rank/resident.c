@@ -61,14 +61,21 @@ enum dv_status dv_resident_map(void)
     return DV_OK;
 }
 
+static void note_pid(struct dv_gate *gate)
+{
+    const uint32_t pid = (uint32_t)getpid();
+    if (gate->pid != 0 && gate->pid != pid)
+        gate->former_pids[gate->former_pid_count++ % DV_FORMER_PIDS] = gate->pid;
+    gate->pid = pid;
+}
+
 void dv_gate_fill(void)
 {
     struct dv_gate *gate = DV_GATE;
+    note_pid(gate);
     uint64_t vdso = getauxval(AT_SYSINFO_EHDR);
     gate->fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
     gate->stop = 0;
-    gate->former_id = gate->process_id;
-    gate->process_id = (uint64_t)getpid();
     gate->lower = &dv_lower;
     gate->mpi = dv_mpi_real;
     gate->main_lower_fs = dv_fs_get();

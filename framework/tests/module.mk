@@ -47,7 +47,7 @@ $(O)/fuzz/image-reader: $(FUZZ_SRCS) $(wildcard framework/image/*.h framework/co
 	$(Q)$(CLANG) $(DV_CPPFLAGS) $(FUZZ_CFLAGS) $(FUZZ_SRCS) $(dvimage_SYSTEM) -o $@
 
 # capture
-DV_CAPTURE_TESTS := roundtrip regions descriptors lazy protect
+DV_CAPTURE_TESTS := roundtrip regions descriptors lazy protect wp
 UNIT_TESTS += $(addprefix unit-capture-,$(DV_CAPTURE_TESTS))
 $(foreach t,$(DV_CAPTURE_TESTS),$(eval unit-capture-$(t)_SRCS := framework/tests/unit/capture_$(t).c) \
   $(eval unit-capture-$(t)_LIBS := dvcapture dvcapturestrategies dvstore dvimage dvcommon -lcmocka -pthread))

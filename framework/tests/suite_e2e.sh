@@ -15,7 +15,7 @@ for name in truncated-image image-without-footer empty-image flipped-header flip
     changed-program other-program other-rank-count moved-job full-disk file-size-limit; do
     test_case "damage-$name" 180 "$e2e/damage.py" $name
 done
-for name in calls again chain damaged-image damaged-image-at-the-end unknown-way; do
+for name in calls calls-guarded again chain damaged-image damaged-image-at-the-end unknown-way; do
     test_case "lazy-$name" 120 "$e2e/lazy.py" $name
 done
 for name in thread child socket timer; do
