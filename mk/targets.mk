@@ -84,6 +84,7 @@ paper: ## paper/dejavu.pdf from what is in results (PAPER=FILE.h5: from another 
 install: all ## install under PREFIX (/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/dejavu $(DESTDIR)$(PREFIX)/include/dejavu $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 755 $(addprefix $(O)/bin/,dejavu dejavu-rank dejavu-stdio dejavu-bench dejavu-stats) $(DESTDIR)$(PREFIX)/bin
+	ln -sf ../../bin/dejavu-stats $(DESTDIR)$(PREFIX)/lib/dejavu/dejavu-stats
 	install -m 755 harness/launch/external.py $(DESTDIR)$(PREFIX)/lib/dejavu/dejavu-external
 	for name in dejavu dejavu-bench; do \
 	  install -m 644 harness/dejavu-bench.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name; done
@@ -92,7 +93,7 @@ install: all ## install under PREFIX (/usr/local)
 	install -m 644 analysis/report.css $(DESTDIR)$(PREFIX)/lib/dejavu
 	for part in plots page; do install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/dejavu/$$part analysis/$$part/*.py || exit 1; done
 	install -m 644 framework/include/dejavu/*.h $(DESTDIR)$(PREFIX)/include/dejavu
-	install -m 644 $(wildcard framework/cli/*.1 harness/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(wildcard framework/cli/*.1 harness/*.1 analysis/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
 
 clean: ## remove what was built
 	rm -rf build

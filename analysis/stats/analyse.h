@@ -19,8 +19,9 @@ struct dv_analysis_options {
     enum dv_time time; /* that overheads compare */
     uint64_t seed;     /* of the bootstrap */
     size_t resamples;
-    struct dv_axis mtbfs_s; /* of the whole job, for the table of optimum intervals */
-    double bound_bandwidth; /* B/s that the storage takes without DejaVu; NaN: not measured */
+    struct dv_axis mtbfs_s;  /* of the whole job, for the table of optimum intervals */
+    double raw_bandwidth;    /* B/s that the storage takes without DejaVu; NaN: not measured */
+    double memory_bandwidth; /* B/s that memcpy reaches; NaN: not measured */
 };
 
 void dv_analyse_overhead(const struct dv_study *study, const struct dv_analysis_options *options,

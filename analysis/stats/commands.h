@@ -8,7 +8,7 @@
 enum dv_place { DV_PLACE_NODE, DV_PLACE_PARTNER, DV_PLACE_SHARED };
 extern const char *const dv_place_words[];
 
-/* "node+partner/4+shared/16": where checkpoints go, least durable first, and every which one. */
+/* "node+partner+shared/4": where checkpoints go, least durable first, and every which one may. */
 struct dv_hierarchy {
     char text[64];
     enum dv_place place[DV_LEVELS_MAX];
@@ -56,6 +56,9 @@ enum dv_status dv_command_simulate(const struct dv_stats_request *request) DV_CH
 /* Simulate the campaigns' own runs with faults: table validation, put beside the others. */
 enum dv_status dv_command_validate(const struct dv_stats_request *request) DV_CHECKED;
 
+/* The rows of that table. */
+void dv_validate(const struct dv_stats_request *request, const struct dv_study *study,
+                 struct dv_results *results);
 /* The study, and the tables that are in the directory already, if any. The caller frees both,
  * whatever this returns. */
 enum dv_status dv_request_open(const struct dv_stats_request *request, struct dv_study *study,

@@ -146,6 +146,8 @@ void dv_strategy_costs_collect(const struct dv_study *study, const struct dv_cos
     DV_TEXT_SET(costs->strategy, filter->strategy);
     costs->stall_slope = slope_of(study, filter->strategy, DV_COMPONENT_STALL);
     costs->commit_slope = slope_of(study, filter->strategy, DV_COMPONENT_COMMIT);
+    costs->drag_slope =
+        fmax(slope_of(study, filter->strategy, DV_COMPONENT_RUNTIME) - costs->stall_slope, 0);
     for (size_t i = 0; i < study->cell_count; i++) {
         if (!passes(filter, &study->cells[i]))
             continue;

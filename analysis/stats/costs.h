@@ -34,7 +34,8 @@ struct dv_strategy_costs {
     struct dv_cost_epoch *epochs;
     size_t epoch_count;
     struct dv_sample recoveries;
-    double stall_slope, commit_slope; /* s/B, of the models; 0: not to be seen, or negative */
+    /* s/B, of the models (drag: runtime beyond the stall); 0: not to be seen, or negative */
+    double stall_slope, commit_slope, drag_slope;
 };
 
 /* Which cells: NULL or NaN is any. */

@@ -78,6 +78,8 @@ void dv_analyse_stall(const struct dv_study *study, const struct dv_analysis_opt
         row->p95_ns = dv_stats_quantile(values, count, 0.95);
         row->max_ns = dv_stats_maximum(values, count);
         find_slowest_rank(study, cell, row);
+        count = gather(study, cell, offsetof(struct dv_epoch_sum, data_bytes), values);
+        row->bound_ns = dv_stats_median(values, count) / options->memory_bandwidth * NS_PER_S;
     }
     free(values);
 }
@@ -118,7 +120,7 @@ void dv_analyse_bytes(const struct dv_study *study, const struct dv_analysis_opt
             *(double *)(void *)((char *)row + columns[i].into) = dv_stats_median(values, count);
         }
         row->write_bandwidth = dv_stats_median(values, gather_bandwidths(study, cell, values));
-        row->bound_bandwidth = options->bound_bandwidth;
+        row->bound_bandwidth = options->raw_bandwidth;
     }
     free(values);
 }

@@ -19,6 +19,7 @@ enum {
     KEY_RESAMPLES,
     KEY_MTBF,
     KEY_RAW_BANDWIDTH,
+    KEY_MEMORY_BANDWIDTH,
     KEY_REPLICATIONS,
     KEY_NODES,
     KEY_NODE_MTBF,
@@ -37,44 +38,35 @@ enum {
     KEY_WORK
 };
 
-/* clang-format off: one line per option */
+/* One line per option. */
+/* clang-format off */
 static const struct argp_option options[] = {
     {"output", 'o', "DIR", 0, "Where tables are written", 0},
     {"confidence", KEY_CONFIDENCE, "SHARE", 0, "Of all intervals and verdicts (0.95)", 0},
     {"seed", KEY_SEED, "N", 0, "Of resampling and simulation (1)", 0},
     {NULL, 0, NULL, 0, "analyse:", 1},
-    {"margin", KEY_MARGIN, "SHARE", 0, "Ratios this near to 1 are equal; fix it beforehand (0.02)",
-     1},
+    {"margin", KEY_MARGIN, "SHARE", 0, "Ratios this near to 1 are equal; fix it beforehand (0.02)", 1},
     {"time", KEY_TIME, "wall|application", 0, "Whose running times are compared (wall)", 1},
     {"resamples", KEY_RESAMPLES, "N", 0, "For the models' intervals (500)", 1},
-    {"mtbf", KEY_MTBF, "TIME,...", 0, "Of the whole job, for optimum intervals (1h,6h,24h,168h)",
-     1},
-    {"raw-bandwidth", KEY_RAW_BANDWIDTH, "BYTES", 0,
-     "That the storage takes per second without DejaVu, as measured", 1},
+    {"mtbf", KEY_MTBF, "TIME,...", 0, "Of the whole job, for optimum intervals (1h,6h,24h,168h)", 1},
+    {"raw-bandwidth", KEY_RAW_BANDWIDTH, "BYTES", 0, "That the storage takes per second without DejaVu, as measured", 1},
+    {"memory-bandwidth", KEY_MEMORY_BANDWIDTH, "BYTES", 0, "That memcpy reaches per second, all ranks together, as measured", 1},
     {NULL, 0, NULL, 0, "simulate and validate:", 2},
     {"replications", KEY_REPLICATIONS, "N", 0, "Simulated jobs (simulate: 200, validate: 2000)", 2},
     {NULL, 0, NULL, 0, "simulate (comma-separated lists: all combinations are simulated):", 3},
     {"nodes", KEY_NODES, "N,...", 0, "Nodes of the job (100,1000,10000,100000,1000000)", 3},
-    {"node-mtbf", KEY_NODE_MTBF, "TIME,...", 0,
-     "Mean time to failure of a node (43830h,219150h: 5 and 25 years)", 3},
-    {"failures", KEY_FAILURES, "LAW,...", 0, "exponential, weibull:SHAPE (exponential,weibull:0.7)",
-     3},
+    {"node-mtbf", KEY_NODE_MTBF, "TIME,...", 0, "Mean time to failure of a node (43830h,219150h: 5 and 25 years)", 3},
+    {"failures", KEY_FAILURES, "LAW,...", 0, "exponential, weibull:SHAPE (exponential,weibull:0.7)", 3},
     {"age", KEY_AGE, "TIME", 0, "Of the nodes when the job begins (8766h: a year)", 3},
     {"bandwidth", KEY_BANDWIDTH, "BYTES,...", 0, "Per second, of the shared storage (100G,1T)", 3},
     {"link", KEY_LINK, "BYTES", 0, "Per second, between partners (10G)", 3},
     {"memory", KEY_MEMORY, "BYTES", 0, "Of a node (as measured, all ranks together)", 3},
-    {"levels", KEY_LEVELS, "LEVELS,...", 0,
-     "Where checkpoints go: node, partner, shared joined by +, /k for every k-th "
-     "(shared,node+partner/4+shared/16)",
-     3},
-    {"severity", KEY_SEVERITY, "P,Q", 0,
-     "Shares of failures that take the node's storage, and its partner's, too (0.75,0.15)", 3},
+    {"levels", KEY_LEVELS, "LEVELS,...", 0, "Where checkpoints go: node, partner, shared joined by +, /k for every k-th at most (shared,node+partner+shared)", 3},
+    {"severity", KEY_SEVERITY, "P,Q", 0, "Shares of failures that take the node's storage, and its partner's, too (0.75,0.15)", 3},
     {"interval", KEY_INTERVAL, "TIME,...", 0, "Between checkpoints, or optimum (optimum)", 3},
     {"partial", KEY_PARTIAL, NULL, 0, "Simulate partial rollback, too", 3},
-    {"logging", KEY_LOGGING, "SHARE", 0,
-     "Of running time that logging messages takes, for partial rollback (0)", 3},
-    {"replay", KEY_REPLAY, "FACTOR", 0,
-     "Time to compute again what took 1, for partial rollback (1)", 3},
+    {"logging", KEY_LOGGING, "SHARE", 0, "Of running time that logging messages takes, for partial rollback (0)", 3},
+    {"replay", KEY_REPLAY, "FACTOR", 0, "Time to compute again what took 1, for partial rollback (1)", 3},
     {"application", KEY_APPLICATION, "NAME", 0, "Replay this one's epochs (all)", 3},
     {"work", KEY_WORK, "TIME", 0, "Of the job, without checkpoints and failures (24h)", 3},
     {0},
@@ -98,7 +90,8 @@ static const struct dv_stats_request defaults = {
                  .seed = 1,
                  .resamples = 500,
                  .mtbfs_s = {{HOUR_S, 6 * HOUR_S, 24 * HOUR_S, 168 * HOUR_S}, 4},
-                 .bound_bandwidth = NAN},
+                 .raw_bandwidth = NAN,
+                 .memory_bandwidth = NAN},
     .simulation = {.nodes = {{1e2, 1e3, 1e4, 1e5, 1e6}, 5},
                    .node_mtbfs_s = {{5 * YEAR_S, 25 * YEAR_S}, 2},
                    .bandwidths = {{100 * 0x1p30, 0x1p40}, 2},
@@ -106,9 +99,9 @@ static const struct dv_stats_request defaults = {
                    .laws = {{DV_LAW_EXPONENTIAL, 1}, {DV_LAW_WEIBULL, 0.7}},
                    .law_count = 2,
                    .hierarchies = {{"shared", {DV_PLACE_SHARED}, {1}, 1},
-                                   {"node+partner/4+shared/16",
+                                   {"node+partner+shared",
                                     {DV_PLACE_NODE, DV_PLACE_PARTNER, DV_PLACE_SHARED},
-                                    {1, 4, 16},
+                                    {1, 1, 1},
                                     3}},
                    .hierarchy_count = 2,
                    .memory_bytes = NAN,
@@ -155,7 +148,10 @@ static error_t parse_analysis(int key, char *arg, const struct argp_state *state
         dv_option_times(state, "mtbf", arg, &o->mtbfs_s);
         return 0;
     case KEY_RAW_BANDWIDTH:
-        o->bound_bandwidth = dv_option_bytes(state, "raw-bandwidth", arg);
+        o->raw_bandwidth = dv_option_bytes(state, "raw-bandwidth", arg);
+        return 0;
+    case KEY_MEMORY_BANDWIDTH:
+        o->memory_bandwidth = dv_option_bytes(state, "memory-bandwidth", arg);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -24,7 +24,7 @@ void dv_option_counts(const struct argp_state *state, const char *option, char *
 void dv_option_intervals(const struct argp_state *state, char *text, struct dv_axis *axis);
 /* "exponential,weibull:0.7" */
 void dv_option_laws(const struct argp_state *state, char *text, struct dv_simulation_options *o);
-/* "shared,node+partner/4+shared/16" */
+/* "shared,node+partner+shared/4" */
 void dv_option_levels(const struct argp_state *state, char *text, struct dv_simulation_options *o);
 /* "0.75,0.15" */
 void dv_option_severity(const struct argp_state *state, char *text,

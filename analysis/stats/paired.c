@@ -124,14 +124,15 @@ static bool walsh_rank(size_t count, double confidence, size_t *rank, double *co
         *coverage = confidence;
         return true;
     }
-    size_t ranks[DV_WILCOXON_EXACT_MAX];
+    size_t ranks[DV_WILCOXON_EXACT_MAX] = {0};
     for (size_t i = 0; i < count; i++)
         ranks[i] = i + 1;
-    double *probability = malloc((count * (count + 1) / 2 + 1) * sizeof *probability), below = 0;
+    size_t most = count * (count + 1) / 2;
+    double *probability = calloc(most + 1, sizeof *probability), below = 0;
     if (!probability)
         return false;
     sign_distribution(ranks, count, probability);
-    for (*rank = 0; below + probability[*rank] <= alpha / 2; (*rank)++)
+    for (*rank = 0; *rank < most && below + probability[*rank] <= alpha / 2; (*rank)++)
         below += probability[*rank];
     *coverage = 1 - 2 * below;
     free(probability);
@@ -188,7 +189,7 @@ bool dv_stats_paired_ratio(const double *treated, const double *base, size_t cou
 
 bool dv_stats_holm(const double *p, size_t count, double *adjusted)
 {
-    size_t *order = malloc((count + 1) * sizeof *order); /* the tests, smallest p first */
+    size_t *order = calloc(count + 1, sizeof *order); /* the tests, smallest p first */
     size_t tests = 0;
     double largest = 0;
     if (!order)

@@ -64,7 +64,7 @@ struct dv_geomean_row {
 struct dv_stall_row {
     struct dv_cell_key cell;
     int64_t epochs, runs, slowest_rank;
-    double median_ns, low_ns, high_ns, p95_ns, max_ns, slowest_share;
+    double median_ns, low_ns, high_ns, p95_ns, max_ns, slowest_share, bound_ns;
 };
 
 struct dv_bytes_row {
@@ -105,7 +105,7 @@ struct dv_crossover_row {
     char strategy_a[96], strategy_b[96], levels[64];
     int32_t protocol_a, protocol_b, distribution, winner;
     int64_t nodes;
-    double node_mtbf_s, bandwidth, efficiency_a, efficiency_b;
+    double shape, node_mtbf_s, bandwidth, interval_s, efficiency_a, efficiency_b;
 };
 
 struct dv_validation_row {

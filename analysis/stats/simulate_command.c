@@ -33,6 +33,8 @@ struct variant {
 };
 
 #define REPLICATIONS 200
+/* In one job: where checkpoints cost nothing, the optimum interval is 0. */
+#define CHECKPOINTS_MAX 1e5
 
 struct variants {
     struct variant *variant;
@@ -63,10 +65,10 @@ static struct dv_sim_epoch scale_epoch(const struct scene *scene,
                                        const struct dv_strategy_costs *costs,
                                        const struct dv_cost_epoch *epoch)
 {
-    double factor = growth(scene, epoch);
+    double more = growth(scene, epoch) - 1;
     struct dv_sim_epoch scaled = {
-        .stall_s = fmax(epoch->stall_s + costs->stall_slope * epoch->data_bytes * (factor - 1), 0),
-        .drag_s = epoch->drag_s * factor,
+        .stall_s = fmax(epoch->stall_s + costs->stall_slope * epoch->data_bytes * more, 0),
+        .drag_s = fmax(epoch->drag_s + costs->drag_slope * epoch->file_bytes * more, 0),
     };
     for (size_t level = 0; level < scene->hierarchy->count; level++)
         scaled.commit_s[level] =
@@ -138,6 +140,8 @@ static void make_job(const struct scene *scene, const struct variant *variant,
     if (scene->interval_s == 0)
         job->interval_s = dv_interval_exact(mean_cost(job), scene->machine.node_mtbf_s /
                                                                 (double)scene->machine.nodes);
+    if (job->interval_s < o->work_s / CHECKPOINTS_MAX)
+        job->interval_s = o->work_s / CHECKPOINTS_MAX;
 }
 
 /* Returns how many replications were given up. All variants meet the same failures in the same
@@ -224,9 +228,11 @@ static void compare_variants(const struct scene *scene, const struct variant *a,
     row->protocol_a = (int32_t)a->rollback;
     row->protocol_b = (int32_t)b->rollback;
     row->distribution = (int32_t)scene->machine.law;
+    row->shape = scene->machine.shape;
     row->nodes = scene->machine.nodes;
     row->node_mtbf_s = scene->machine.node_mtbf_s;
     row->bandwidth = scene->bandwidth;
+    row->interval_s = scene->interval_s > 0 ? scene->interval_s : NAN;
     row->efficiency_a = gsl_stats_mean(a->efficiencies, 1, n);
     row->efficiency_b = gsl_stats_mean(b->efficiencies, 1, n);
     row->winner = !apart ? DV_WINNER_TIE : mean > 0 ? DV_WINNER_A : DV_WINNER_B;
@@ -331,8 +337,12 @@ static enum dv_status simulate(const struct dv_stats_request *request, const str
                     o->intervals_s.count * o->law_count * o->hierarchy_count;
     for (size_t i = 0; strategies && i < scenes; i++) {
         struct scene scene = scene_at(request, i);
+        char progress[96];
+        snprintf(progress, sizeof progress, "simulated: %zu of %zu combinations", i, scenes);
+        dv_bench_progress(progress);
         play(&scene, &variants, results);
     }
+    dv_bench_progress(NULL);
     for (size_t i = 0; i < variants.count; i++)
         free(variants.variant[i].efficiencies);
     for (size_t i = 0; i < strategies; i++)

@@ -2,10 +2,10 @@
 
 #include <math.h>
 
-/* An image that is being written; `level` DV_LEVELS_MAX: none. */
+/* A checkpoint that is on its way to a level. */
 struct flight {
+    bool under_way;
     double work_s, durable_s;
-    size_t level;
 };
 
 struct run {
@@ -16,7 +16,7 @@ struct run {
     double drag_s;        /* still to be lost to the writing of the last image */
     double next_failure_s;
     double saved_s[DV_LEVELS_MAX]; /* work in each level's newest durable checkpoint */
-    struct flight flight;
+    struct flight flights[DV_LEVELS_MAX];
     int64_t checkpoints, failure_count;
 };
 
@@ -27,14 +27,15 @@ static double draw_recovery(struct run *r)
                                : 0;
 }
 
-/* An image that is durable by `at_s` is a checkpoint. */
+/* What is durable by `at_s` is a checkpoint. */
 static void land(struct run *r, double at_s)
 {
-    if (r->flight.level < DV_LEVELS_MAX && r->flight.durable_s <= at_s) {
-        /* What is written to a level is in those before it as well. */
-        for (size_t level = 0; level <= r->flight.level; level++)
-            r->saved_s[level] = r->flight.work_s;
-        r->flight.level = DV_LEVELS_MAX;
+    for (size_t level = 0; level < r->job->level_count; level++) {
+        struct flight *flight = &r->flights[level];
+        if (flight->under_way && flight->durable_s <= at_s) {
+            r->saved_s[level] = flight->work_s;
+            flight->under_way = false;
+        }
     }
 }
 
@@ -66,7 +67,8 @@ static void strike(struct run *r)
 {
     r->now_s = r->next_failure_s;
     land(r, r->now_s);
-    r->flight.level = DV_LEVELS_MAX;
+    for (size_t level = 0; level < r->job->level_count; level++)
+        r->flights[level].under_way = false;
     r->drag_s = 0;
     r->failure_count++;
     r->next_failure_s = dv_failures_next(r->failures);
@@ -121,13 +123,14 @@ static void compute(struct run *r, double until_s)
     land(r, end_s);
 }
 
-/* The highest level whose turn it is. */
-static size_t level_of(const struct run *r)
+/* To each level whose turn it is, unless one is still on its way there. */
+static void send(struct run *r, const struct dv_sim_epoch *epoch)
 {
-    size_t level = r->job->level_count - 1;
-    while (level > 0 && (r->checkpoints + 1) % r->job->levels[level].every != 0)
-        level--;
-    return level;
+    for (size_t level = 0; level < r->job->level_count; level++) {
+        if (r->checkpoints % r->job->levels[level].every == 0 && !r->flights[level].under_way)
+            r->flights[level] = (struct flight){true, r->work_s, r->now_s + epoch->commit_s[level]};
+    }
+    land(r, r->now_s);
 }
 
 static void checkpoint(struct run *r)
@@ -139,12 +142,10 @@ static void checkpoint(struct run *r)
         fail(r);
         return;
     }
-    size_t level = level_of(r);
-    r->flight = (struct flight){r->work_s, end_s + epoch->commit_s[level], level};
-    r->drag_s = epoch->drag_s;
     r->now_s = end_s;
+    r->drag_s = epoch->drag_s;
     r->checkpoints++;
-    land(r, end_s);
+    send(r, epoch);
 }
 
 static void set_up(struct run *r)
@@ -161,15 +162,14 @@ void dv_sim_run(const struct dv_sim_job *job, struct dv_failures *failures, gsl_
                 struct dv_sim_outcome *outcome)
 {
     struct run r = {.job = job, .failures = failures, .rng = rng};
-    r.flight.level = DV_LEVELS_MAX;
     r.next_failure_s = dv_failures_next(failures);
     set_up(&r);
     bool done = false;
     while (!done && r.now_s < job->limit_s) {
         double finish_s = r.now_s + r.drag_s + (job->work_s - r.work_s);
         double due_s = r.now_s + job->interval_s;
-        if (r.flight.level < DV_LEVELS_MAX)
-            due_s = fmax(due_s, r.flight.durable_s);
+        if (r.flights[0].under_way)
+            due_s = fmax(due_s, r.flights[0].durable_s);
         double end_s = fmin(finish_s, due_s);
         compute(&r, end_s);
         if (r.now_s < end_s)

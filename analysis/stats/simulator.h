@@ -4,7 +4,8 @@
  *                   ^ what is saved         ^ durable: from now on it counts
  *
  * As DejaVu does it: the interval runs from the end of a stall, or of a recovery; an image counts once
- * it is committed; the next checkpoint waits for that. The application is tightly coupled: it goes on
+ * it is committed; the next checkpoint waits for that. Of several levels it waits for the first one only;
+ * the others take a checkpoint when the last one that went there has arrived. The application is tightly coupled: it goes on
  * when all nodes do. After a failure, coordinated rollback takes all nodes back to the newest
  * checkpoint that the failure has left; partial rollback only those that failed, which compute again
  * what they lost while the others wait. Failures may strike at any moment, also in a recovery. */
@@ -28,7 +29,7 @@ struct dv_sim_epoch {
 
 /* A place for checkpoints. Levels are ordered: what one survives, those after it survive, too. */
 struct dv_sim_level {
-    int64_t every;     /* the k-th checkpoint goes here if k is a multiple; 1: all */
+    int64_t every;     /* the k-th checkpoint may go here if k is a multiple; 1: all */
     double lost_share; /* of failures, by which this level's copy is lost, too */
     double read_s;     /* that a recovery from here takes beside `recoveries` */
 };

@@ -239,6 +239,38 @@ static int compare_cells(const void *a, const void *b)
     return order ? order : strcmp(x->fault, y->fault);
 }
 
+void dv_study_arrange(struct dv_study *study, const struct dv_results *sources,
+                      struct dv_results *results)
+{
+    for (size_t i = 0; i < study->campaign_count; i++) {
+        const struct dv_source_row *source = dv_table_row(&sources->table[DV_RESULT_SOURCES], i);
+        take_runs(study, i, source->name, results);
+    }
+    if (study->cell_count)
+        qsort(study->cells, study->cell_count, sizeof *study->cells, compare_cells);
+    for (size_t i = 0; i < study->campaign_count; i++) {
+        take_epochs(study, i);
+        take_restarts(study, i);
+    }
+}
+
+/* Names tell campaigns apart in tables: a second one of that name gets a number. */
+static void set_name(const struct dv_results *results, struct dv_source_row *source,
+                     const char *name)
+{
+    const struct dv_table *table = &results->table[DV_RESULT_SOURCES];
+    char numbered[sizeof source->name];
+    snprintf(numbered, sizeof numbered, "%s", name);
+    for (size_t i = 0, number = 2; i < table->count; i++) {
+        const struct dv_source_row *other = dv_table_row(table, i);
+        if (other == source || strcmp(other->name, numbered) != 0)
+            continue;
+        snprintf(numbered, sizeof numbered, "%.100s (%zu)", name, number++);
+        i = SIZE_MAX; /* from the beginning */
+    }
+    DV_TEXT_SET(source->name, numbered);
+}
+
 enum dv_status dv_study_open(struct dv_study *study, char *const *files, size_t count,
                              struct dv_results *results)
 {
@@ -252,16 +284,10 @@ enum dv_status dv_study_open(struct dv_study *study, char *const *files, size_t 
         study->campaign_count++;
         struct dv_source_row *source = DV_RESULT_ADD(results, DV_RESULT_SOURCES, dv_source_row);
         DV_TEXT_SET(source->file, files[i]);
-        DV_TEXT_SET(source->name, info.name);
+        set_name(results, source, info.name);
         read_id(files[i], source->campaign, sizeof source->campaign);
-        take_runs(study, i, info.name, results);
     }
-    if (study->cell_count)
-        qsort(study->cells, study->cell_count, sizeof *study->cells, compare_cells);
-    for (size_t i = 0; i < count; i++) {
-        take_epochs(study, i);
-        take_restarts(study, i);
-    }
+    dv_study_arrange(study, results, results);
     return DV_OK;
 }
 

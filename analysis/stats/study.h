@@ -44,10 +44,14 @@ struct dv_study {
     size_t restart_count;
 };
 
-/* Read the files. Adds to `results`: the sources, and what is left out (warm-up, failed runs, cells
+/* Read the files. Adds to `results`, which must have no sources yet: the sources, and what is left out (warm-up, failed runs, cells
  * that were not run). Free with dv_study_close whatever this returns. */
 enum dv_status dv_study_open(struct dv_study *study, char *const *files, size_t count,
                              struct dv_results *results) DV_CHECKED;
+/* Make the cells, epochs and restarts of the campaigns that are in the study, one for each of the
+ * `sources`. dv_study_open has done so. */
+void dv_study_arrange(struct dv_study *study, const struct dv_results *sources,
+                      struct dv_results *results);
 void dv_study_close(struct dv_study *study);
 
 /* Of the same campaign, application, class and ranks, without faults; NULL: there is none. */

@@ -94,9 +94,9 @@ static void test_coverage(void **state)
     }
     gsl_rng_free(rng);
     printf("the interval of a held the truth in %d of %d\n", held, TRIALS);
-    /* Percentile intervals of 15 clusters cover somewhat less than they say; 86 % of 200 would be
-     * missed by chance once in 10^6 if they covered 93 %. */
-    assert_true(held >= TRIALS * 84 / 100);
+    /* Percentile intervals of 15 clusters cover 90 %, not 95; of points taken for independent they
+     * would cover less than 70 %. 78 % is 5 standard deviations off. */
+    assert_true(held >= TRIALS * 78 / 100);
 }
 
 int main(void)

@@ -19,7 +19,7 @@ static const struct fixture {
     bool has_interval;
     double values[150], answers[ANSWERS];
 } fixtures[] = {
-/* clang-format off: generated */
+/* clang-format off */
 #include "analysis/stats/fixtures/paired.inc"
     /* clang-format on */
 };

@@ -132,6 +132,11 @@ static void test_levels(void **state)
     job.levels[1] = (struct dv_sim_level){.every = 2, .read_s = 10};
     job.level_count = 2; /* back to 200 */
     assert_near(run_replayed(&job, at_s, 1).time_s, 380 + 800 + 7 * 5, 1e-9);
+    job.levels[1].every = 1; /* as often as it can: 100 arrives at 265, 200 finds it under way */
+    const struct dv_sim_epoch slow = {.stall_s = 5, .commit_s = {0, 160}};
+    job.epochs = &slow; /* so 300 is under way at 350: back to 100 */
+    assert_near(run_replayed(&job, at_s, 1).time_s, 380 + 900 + 8 * 5, 1e-9);
+    job.epochs = &stop;
     job.levels[0].lost_share = 0; /* back to 300, from the first level */
     assert_near(run_replayed(&job, at_s, 1).time_s, 370 + 700 + 6 * 5, 1e-9);
 }
@@ -198,8 +203,10 @@ static double count_plainly(const struct dv_machine *machine, gsl_rng *rng)
             scale * pow(pow(machine->age_s / scale, machine->shape) + gsl_ran_exponential(rng, 1),
                         1 / machine->shape) -
             machine->age_s;
-        for (; at_s < HORIZON; at_s += gsl_ran_weibull(rng, scale, machine->shape))
+        while (at_s < HORIZON) {
+            at_s += gsl_ran_weibull(rng, scale, machine->shape);
             count++;
+        }
     }
     return count;
 }
@@ -224,9 +231,12 @@ static void test_weibull(void **state)
     static double plainly[TRIALS], stream[TRIALS];
     gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
     gsl_rng_set(rng, seed_of_tests());
-    for (double age_s = 0; age_s <= 2; age_s += 2) {
-        const struct dv_machine machine = {
-            .law = DV_LAW_WEIBULL, .shape = 0.6, .node_mtbf_s = 1, .age_s = age_s, .nodes = NODES};
+    for (int aged = 0; aged <= 1; aged++) {
+        const struct dv_machine machine = {.law = DV_LAW_WEIBULL,
+                                           .shape = 0.6,
+                                           .node_mtbf_s = 1,
+                                           .age_s = 2.0 * aged,
+                                           .nodes = NODES};
         for (size_t i = 0; i < TRIALS; i++) {
             plainly[i] = count_plainly(&machine, rng);
             stream[i] = count_stream(&machine, rng);
@@ -235,7 +245,7 @@ static void test_weibull(void **state)
         assert_near(gsl_stats_mean(stream, 1, TRIALS), gsl_stats_mean(plainly, 1, TRIALS),
                     5 * error);
         assert_near(gsl_stats_sd(stream, 1, TRIALS), gsl_stats_sd(plainly, 1, TRIALS),
-                    0.2 * gsl_stats_sd(plainly, 1, TRIALS));
+                    0.3 * gsl_stats_sd(plainly, 1, TRIALS));
     }
     gsl_rng_free(rng);
 }

@@ -272,6 +272,16 @@ static void validate_cell(const struct dv_stats_request *request, const struct d
     basis_free(&basis);
 }
 
+void dv_validate(const struct dv_stats_request *request, const struct dv_study *study,
+                 struct dv_results *results)
+{
+    for (size_t i = 0; i < study->cell_count; i++) {
+        const struct dv_study_cell *cell = &study->cells[i];
+        if (dv_study_cell_has_faults(cell) && cell->run_count > 0)
+            validate_cell(request, study, cell, results);
+    }
+}
+
 enum dv_status dv_command_validate(const struct dv_stats_request *request)
 {
     struct dv_study study;
@@ -280,14 +290,9 @@ enum dv_status dv_command_validate(const struct dv_stats_request *request)
     if (status == DV_OK) {
         dv_table_clear(&results.table[DV_RESULT_VALIDATION]);
         dv_results_forget(&results, "validation: ");
-    }
-    for (size_t i = 0; status == DV_OK && i < study.cell_count; i++) {
-        const struct dv_study_cell *cell = &study.cells[i];
-        if (dv_study_cell_has_faults(cell) && cell->run_count > 0)
-            validate_cell(request, &study, cell, &results);
-    }
-    if (status == DV_OK)
+        dv_validate(request, &study, &results);
         status = dv_results_write(&results, request->directory);
+    }
     dv_results_clear(&results);
     dv_study_close(&study);
     return status;

@@ -114,3 +114,5 @@ test_case harness-campaigns 300 env DEJAVU_BENCH="$DEJAVU_BUILD/bin/dejavu-bench
 test_case report 300 "$top/analysis/tests/test_report.py"
 test_case report-browser 300 "$top/analysis/tests/test_browser.py"
 test_case paper 300 "$top/paper/test_paper.py"
+# dejavu-stats: four formats that agree, numbers held against numpy, bad input.
+test_case analysis 300 "$top/analysis/stats/e2e_stats.py"
