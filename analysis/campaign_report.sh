@@ -11,7 +11,7 @@ if [ ! -r "$campaign" ]; then
 fi
 name=$(basename "$campaign" .h5)
 mkdir -p "$build/report" "$build/figures"
-"$build/bin/dejavu-stats" analyse "$campaign" -o "$build/analysis/$name"
+"$here/all.sh" "$build" "$campaign" "$build/analysis/$name"
 options=("$campaign" --analysis "$build/analysis/$name")
 case $what in
 report) "$here/report.py" "${options[@]}" -o "$build/report/$name.html" && echo "$build/report/$name.html" ;;

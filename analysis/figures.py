@@ -22,7 +22,8 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("campaign", help="HDF5 file of a campaign")
     parser.add_argument("names", nargs="*", metavar="NAME", help="pictures to draw; default: all")
-    parser.add_argument("--analysis", required=True, action="append", metavar="DIR", help="that dejavu-stats wrote; may be repeated")
+    parser.add_argument("--analysis", required=True, action="append", metavar="DIR",
+                        help="that dejavu-stats wrote; may be repeated")
     parser.add_argument("-o", "--output", required=True, type=pathlib.Path, help="directory for the pictures")
     parser.add_argument("--format", choices=("pdf", "svg"), default="svg")
     parser.add_argument("--look", choices=LOOKS, default="report", help="width and size of text")

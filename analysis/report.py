@@ -3,8 +3,9 @@
 
 usage: report.py CAMPAIGN.h5 --analysis DIR [--analysis DIR ...] -o FILE.html
 
-DIR is what `dejavu-stats analyse CAMPAIGN.h5 -o DIR` wrote (and another one, say, what `dejavu-stats simulate` did). The page needs no network and no script, follows the reader's
-light or dark setting, and is the same for the same input. Exit status: 0, or 3 if a file cannot be read or written.
+DIR is what `dejavu-stats analyse CAMPAIGN.h5 -o DIR` wrote (and another one, say, what `dejavu-stats simulate` did). The page
+needs no network and no script, follows the reader's light or dark setting, and is the same for the same input.
+Exit status: 0, or 3 if a file cannot be read or written.
 """
 
 import argparse
@@ -126,7 +127,8 @@ def page(data):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("campaign", help="HDF5 file of a campaign")
-    parser.add_argument("--analysis", required=True, action="append", metavar="DIR", help="that dejavu-stats wrote; may be repeated")
+    parser.add_argument("--analysis", required=True, action="append", metavar="DIR",
+                        help="that dejavu-stats wrote; may be repeated")
     parser.add_argument("-o", "--output", required=True, type=pathlib.Path, help="HTML file to write")
     options = parser.parse_args()
     try:

@@ -29,7 +29,7 @@ done
 
 rm -rf "$work"
 mkdir -p "$work"
-"$stats" analyse "$campaign" -o "$work/analysis"
+analysis/all.sh "$build" "$campaign" "$work/analysis"
 options=(--analysis "$work/analysis")
 if [ ${#more[@]} -gt 0 ]; then
     "$stats" analyse "${more[@]}" -o "$work/more"

@@ -3,9 +3,10 @@
 
 usage: generate.py CAMPAIGN.h5 --analysis DIR [--analysis DIR ...] [--more DIR] --results DIR -o DIR
 
---analysis: what dejavu-stats wrote for that campaign; --more: of further campaigns, whose running times become a table; --results: where
-stall.h5, restart.h5 and latency.h5 are (what is not there is left out). In the output: numbers.tex (\\newcommand for each figure in
-the text, \\ifdv... for each part of the data), table-*.tex, figure-*.tex with their PDF, artifact.tex, experiment.yaml.
+--analysis: what dejavu-stats wrote for that campaign; --more: of further campaigns, whose running times become a table;
+--results: where stall.h5, restart.h5 and latency.h5 are (what is not there is left out). In the output: numbers.tex
+(\\newcommand for each figure in the text, \\ifdv... for each part of the data), table-*.tex, figure-*.tex with their PDF,
+artifact.tex, experiment.yaml.
 """
 
 import argparse
@@ -71,11 +72,16 @@ def cells_of(row):
     return [latex.escape(row["application"]), latex.escape(row["class_name"]), f"{row['ranks']:g}"]
 
 
+def every(row):
+    """The interval between checkpoints of a row."""
+    return "--" if latex.is_missing(row["interval_s"]) else rf"{row['interval_s']:g}\,s"
+
+
 def running_times(rows):
     columns = (("l", "app."), ("l", "class"), ("r", "ranks"), ("l", "strategy"), ("r", "every"), ("l", "base"), ("r", "$n$"),
                ("r", "base (s)"), ("r", "ratio"), ("l", "verdict"))
     return latex.tabular(columns, [
-        [*cells_of(row), latex.escape(row["strategy"]), "--" if latex.is_missing(row["interval_s"]) else rf"{row['interval_s']:g}\,s",
+        [*cells_of(row), latex.escape(row["strategy"]), every(row),
          latex.escape(row["base"]), f"{int(row['n'])}", latex.number(row["base_median_s"]),
          latex.interval(row, "ratio", "ratio_low", "ratio_high", form=latex.ratio), latex.escape(row["verdict"] or "--")]
         for row in rows])
@@ -84,7 +90,7 @@ def running_times(rows):
 def means(rows):
     columns = (("l", "strategy"), ("r", "every"), ("l", "base"), ("r", "cells"), ("r", "ratio"))
     return latex.tabular(columns, [
-        [latex.escape(row["strategy"]), "--" if latex.is_missing(row["interval_s"]) else rf"{row['interval_s']:g}\,s",
+        [latex.escape(row["strategy"]), every(row),
          latex.escape(row["base"]), f"{int(row['cells'])}",
          latex.interval(row, "ratio", "ratio_low", "ratio_high", form=latex.ratio)] for row in rows])
 
@@ -98,9 +104,10 @@ def checkpoints(analysis):
     rows = []
     for row in analysis.rows("stall"):
         size = sizes.get(key(row), {})
-        sizes_text = ["--" if latex.is_missing(size.get(c)) else latex.byte_count(size[c]) for c in ("populated_bytes", "file_bytes")]
+        sizes_text = ["--" if latex.is_missing(size.get(c)) else latex.byte_count(size[c])
+                      for c in ("populated_bytes", "file_bytes")]
         rows.append([*cells_of(row), latex.escape(row["strategy"]),
-                     "--" if latex.is_missing(row["interval_s"]) else rf"{row['interval_s']:g}\,s", f"{int(row['epochs'])}",
+                     every(row), f"{int(row['epochs'])}",
                      latex.interval(row, "median_ns", "low_ns", "high_ns", 1e-6),
                      *(latex.number(None if row[c] is None else row[c] * 1e-6) for c in ("p95_ns", "max_ns")), *sizes_text])
     return latex.tabular(columns, rows) if rows else ""

@@ -11,6 +11,7 @@ import latex
 from latex import interval, is_missing, listed, number, ratio, seconds
 
 DAY = 86400.0
+YEAR = 365.25 * DAY
 
 
 def campaign_numbers(campaign):
@@ -45,13 +46,14 @@ def overhead_numbers(analysis):
         if not some:
             continue
         low, high = min(some, key=lambda r: r["ratio"]), max(some, key=lambda r: r["ratio"])
-        found |= {f"{prefix}Cells": f"{len(some)}", f"{prefix}Least": interval(low, "ratio", "ratio_low", "ratio_high", form=ratio),
+        found |= {f"{prefix}Cells": f"{len(some)}",
+                  f"{prefix}Least": interval(low, "ratio", "ratio_low", "ratio_high", form=ratio),
                   f"{prefix}Most": interval(high, "ratio", "ratio_low", "ratio_high", form=ratio),
                   f"{prefix}LeastWhere": where(low), f"{prefix}MostWhere": where(high)}
         for verdict in ("slower", "faster", "equivalent", "undecided"):
             found[prefix + verdict.capitalize()] = f"{sum(row['verdict'] == verdict for row in some)}"
     for row in rows[:1]:
-        found["Margin"] = rf"{number(100 * row['margin'], 2)}\,\%" if not is_missing(row.get("margin")) else "--"
+        found["Margin"] = percent(row["margin"]) if not is_missing(row.get("margin")) else "--"
         found["Coverage"] = rf"{number(100 * row['coverage'])}\,\%" if not is_missing(row.get("coverage")) else "--"
     pairs = [int(row["n"]) for row in rows if not is_missing(row["n"])]
     if pairs:
@@ -63,6 +65,10 @@ def overhead_numbers(analysis):
                   "GeomeanMost": interval(high, "ratio", "ratio_low", "ratio_high", form=ratio),
                   "GeomeanLeastStrategy": treatment(low), "GeomeanMostStrategy": treatment(high)}
     return found
+
+
+def percent(share):
+    return rf"{number(100 * share, 2)}\,\%"
 
 
 def treatment(row):
@@ -102,7 +108,8 @@ def bytes_numbers(analysis):
     if not savings or max(map(len, cells.values())) < 2:
         return {}
     best, worst = max(savings, key=lambda s: s[0]), min(savings, key=lambda s: s[0])
-    return {"BytesBest": number(best[0], 2), "BytesBestWhere": where(best[1]), "BytesBestAgainst": latex.escape(best[2]["strategy"]),
+    return {"BytesBest": number(best[0], 2), "BytesBestWhere": where(best[1]),
+            "BytesBestAgainst": latex.escape(best[2]["strategy"]),
             "BytesWorst": number(worst[0], 2), "BytesWorstWhere": where(worst[1])}
 
 
@@ -111,7 +118,8 @@ def recovery_numbers(analysis):
     if not rows:
         return {}
     low, high = min(rows, key=lambda r: r["median_s"]), max(rows, key=lambda r: r["median_s"])
-    return {"Recoveries": f"{sum(int(row['n']) for row in rows)}", "RecoveryLost": f"{sum(int(r.get('lost') or 0) for r in rows)}",
+    return {"Recoveries": f"{sum(int(row['n']) for row in rows)}",
+            "RecoveryLost": f"{sum(int(r.get('lost') or 0) for r in rows)}",
             "RecoveryLeast": seconds(low["median_s"]), "RecoveryLeastWhere": where(low),
             "RecoveryMost": seconds(high["median_s"]), "RecoveryMostWhere": where(high),
             "RecoveryMax": seconds(max(row["max_s"] for row in rows))}
@@ -140,10 +148,20 @@ def optimum_numbers(analysis):
     rows = [row for row in rows if row["mtbf_s"] == mtbf]
     low, high = min(rows, key=lambda r: r["exact_s"]), max(rows, key=lambda r: r["exact_s"])
     worst = min(rows, key=lambda r: r["efficiency"])
-    return {"OptimumMtbf": rf"{number(mtbf / 3600)}\,h", "OptimumLeast": seconds(low["exact_s"]), "OptimumLeastWhere": where(low),
+    off = max(abs(row["young_s"] / row["exact_s"] - 1) for row in rows)
+    loss = max(row["efficiency"] - row.get("young_efficiency", row["efficiency"]) for row in rows)
+    return {"YoungOff": percent(off), "YoungLoss": percent(loss), "OptimumMtbf": rf"{number(mtbf / 3600)}\,h",
+            "OptimumLeast": seconds(low["exact_s"]), "OptimumLeastWhere": where(low),
             "OptimumMost": seconds(high["exact_s"]), "OptimumMostWhere": where(high),
             "OptimumEfficiency": ratio(worst["efficiency"]) if worst["efficiency"] < 0.99 else f"{worst['efficiency']:.4f}",
             "OptimumEfficiencyWhere": where(worst)}
+
+
+def machine(row):
+    """A simulated machine, and what it runs."""
+    rollback = "only failed ranks roll back" if row["protocol"] == "partial" else "all ranks roll back"
+    mtbf = rf"{number(row['node_mtbf_s'] / YEAR, 2)}\,years"
+    return latex.escape(f"{row['strategy']}, {rollback}, {row['levels']}, {row['distribution']} failures, ") + f"nodes of {mtbf}"
 
 
 def simulation_numbers(analysis):
@@ -153,13 +171,13 @@ def simulation_numbers(analysis):
     nodes = sorted({row["nodes"] for row in rows})
     at_end = [row for row in rows if row["nodes"] == nodes[-1]]
     low, high = min(at_end, key=lambda r: r["efficiency"]), max(at_end, key=lambda r: r["efficiency"])
-    say = lambda row: latex.escape(f"{row['strategy']}, {row['protocol']}")  # noqa: E731
     found = {"SimulatedFrom": f"{nodes[0]:g}", "SimulatedTo": f"{nodes[-1]:.0f}",
-             "SimulatedLeast": interval(low, "efficiency", "low", "high", form=ratio), "SimulatedLeastWhere": say(low),
-             "SimulatedMost": interval(high, "efficiency", "low", "high", form=ratio), "SimulatedMostWhere": say(high)}
+             "SimulatedLeast": interval(low, "efficiency", "low", "high", form=ratio), "SimulatedLeastWhere": machine(low),
+             "SimulatedMost": interval(high, "efficiency", "low", "high", form=ratio), "SimulatedMostWhere": machine(high)}
     fields = analysis.rows("crossover")
     if fields:
-        found |= {"CrossoverFields": f"{len(fields)}", "CrossoverTies": f"{sum(row['winner'] not in ('a', 'b') for row in fields)}"}
+        found |= {"CrossoverFields": f"{len(fields)}",
+                  "CrossoverTies": f"{sum(row['winner'] not in ('a', 'b') for row in fields)}"}
     return found
 
 

@@ -15,7 +15,8 @@ def section(campaign):
     lines = (shlex.join(again),
              shlex.join(["dejavu-stats", "analyse", campaign.path.name, "-o", "analysis"]),
              shlex.join(["analysis/report.py", campaign.path.name, "--analysis", "analysis", "-o", f"{campaign.name}.html"]))
-    columns = ("run", "block", "application", "class_name", "ranks", "strategy", "interval_s", "fault", "outcome", "wall_s", "command")
+    columns = ("run", "block", "application", "class_name", "ranks", "strategy", "interval_s", "fault", "outcome",
+               "wall_s", "command")
     return ("<p>The same runs in the same order, analysed and reported in the same way:</p>"
             f"<pre>{html.escape(chr(10).join(lines))}</pre>"
             "<p>The experiment as above; its other settings are under Configuration.</p>"

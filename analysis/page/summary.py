@@ -17,8 +17,8 @@ def facts(campaign):
     if len(runs):
         good = int(numpy.sum(runs["outcome"] == "ok"))
         warm = int(numpy.sum(runs["warmup"] == "yes"))
-        yield "Runs", (f"{len(runs)} of {say(attributes.get('runs_planned', len(runs)))} planned; {good} ok, {len(runs) - good} failed;"
-                       f" {warm} are warm-up and in no statistic")
+        yield "Runs", (f"{len(runs)} of {say(attributes.get('runs_planned', len(runs)))} planned; {good} ok,"
+                       f" {len(runs) - good} failed; {warm} are warm-up and in no statistic")
         yield "Applications", ", ".join(dict.fromkeys(runs["application"]))
         yield "Strategies", ", ".join(dict.fromkeys(runs["strategy"]))
         yield "Checkpoints", f"{say(numpy.nansum(runs['epochs']))} committed" if "epochs" in runs else "unknown"
@@ -37,8 +37,9 @@ def findings(data):
     rows = data.analysis.rows
     for row in rows("geomean"):
         if row["ratio"] is not None:
-            yield (f"{data.treatment(row['strategy'], row['interval_s'])}: running time × {interval(row, 'ratio', 'ratio_low', 'ratio_high')}"
-                   f" relative to {row['base']} (geometric mean over {say(row['cells'])} combinations of application, class and ranks).")
+            yield (f"{data.treatment(row['strategy'], row['interval_s'])}: running time ×"
+                   f" {interval(row, 'ratio', 'ratio_low', 'ratio_high')} relative to {row['base']}"
+                   f" (geometric mean over {say(row['cells'])} combinations of application, class and ranks).")
     verdicts = [row["verdict"] for row in rows("overhead") if row["verdict"]]
     if verdicts:
         counted = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(sorted(verdicts)))

@@ -66,6 +66,8 @@ def of_analysis(name, content):
     """A table of analysis.json, folded up if it is long."""
     head, rows = [], [[] for _ in content["rows"]]
     for column, low, high in fold_intervals(content["columns"]):
+        if column["name"] == "campaign" and len({row.get("campaign") for row in content["rows"]}) == 1:
+            continue  # the page's title says it
         key, unit = column["name"], column.get("unit") or ""
         numeric = any(is_number(row.get(key)) for row in content["rows"])
         head.append(head_cell(key, unit, column.get("description") or "", numeric))

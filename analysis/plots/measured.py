@@ -59,6 +59,19 @@ class Rows:
         return self.panels[side], y
 
 
+    def name_each_line(self):
+        """Treatments become the marks of the axis, cells headings above their lines."""
+        for side, panel in enumerate(self.panels):
+            here = {key: y for key, (of, y) in self.places.items() if of == side}
+            panel.set_yticks(list(here.values()), [name for _, name in here])
+            tops = {}
+            for (group, _), y in here.items():
+                tops[group] = min(y, tops.get(group, y))
+            for group, y in tops.items():
+                panel.text(0.01, y - 0.9, group, transform=panel.get_yaxis_transform(), va="center")
+            panel.set_ylim(top=-1.4)
+
+
 def jitter(count, spread=0.22):
     """Heights for `count` points of one line so that equal ones can be told apart; the same in each drawing."""
     return (numpy.arange(count) * 0.618034 % 1 - 0.5) * 2 * spread
@@ -193,7 +206,8 @@ def stall_ecdf(data, look):
     panel.set_xlabel("stall of an epoch's slowest rank (ms)")
     panel.set_ylabel("share of epochs")
     legend(figure, *panel.get_legend_handles_labels())
-    caption = "Share of epochs that stopped the application for at most as long as the horizontal axis says. Each marker is an epoch."
+    caption = ("Share of epochs that stopped the application for at most as long as the horizontal axis says."
+               " Each marker is an epoch.")
     alt = "; ".join(f"{name}: half of {len(v)} epochs within {numpy.median(v):.3g} ms, all within {max(v):.3g} ms"
                     for name, v in sorted(together.items())) + "."
     return figure, caption, alt
@@ -242,8 +256,8 @@ def bytes_per_epoch(data, look):
     legend(figure, [handle(data.series, name) for name in names], names)
     runs = sum(len(run) for group in groups.values() for run in group.values())
     epochs = sum(len(points) for group in groups.values() for run in group.values() for points in run)
-    caption = (f"Each line is a run ({runs} runs), each marker one of its {epochs} committed epochs, all ranks together; 1 MB = 10⁶"
-               " bytes, logarithmic axis. After a restore the first epoch may be a complete one again.")
+    caption = (f"Each line is a run ({runs} runs), each marker one of its {epochs} committed epochs, all ranks together;"
+               " 1 MB = 10⁶ bytes, logarithmic axis. After a restore the first epoch may be a complete one again.")
     alt = "; ".join(f"{group}: " + ", ".join(f"{name} last epoch {numpy.median([p[-1, 1] for p in runs]) / 1e6:.4g} MB"
                     for name, runs in sorted(names.items())) for group, names in groups.items()) + "."
     return figure, caption, alt
@@ -285,14 +299,14 @@ def recoveries(data):
 def recovery(data, look):
     """Recovery: from the kill until all ranks run again."""
     found = recoveries(data)
-    several = len({name for _, name, _ in found}) > 1
     groups = {}
     for group, name, fault in found:
-        groups.setdefault(f"{group}, {name}" if several else group, []).append(fault)
+        groups.setdefault(f"{group}, {name}", []).append(fault)
     lines = Rows(look, groups, "time since SIGKILL (s)")
+    lines.name_each_line()
     longest = max(took for runs in found.values() for took, _ in runs)
     for (group, name, fault), runs in found.items():
-        panel, y = lines.at(f"{group}, {name}" if several else group, fault)
+        panel, y = lines.at(f"{group}, {name}", fault)
         took = sorted(runs)
         middle = took[(len(took) - 1) // 2]
         left = 0
@@ -300,15 +314,14 @@ def recovery(data, look):
             panel.barh(y, part, left=left, height=0.62, color=colour, edgecolor=INK, linewidth=0.3)
             left += part
         panel.scatter([t for t, _ in took], y + jitter(len(took)), s=9, color=INK, zorder=3, linewidths=0)
-        panel.text(1.03 * longest, y, fault, va="center", fontsize=look.parameters["font.size"] - 1)
     for panel in lines.panels:
-        panel.set_xlim(0, longest * 1.4)
+        panel.set_xlim(0, longest * 1.05)
     handles = [Line2D([], [], marker="s", linestyle="none", color=colour, markeredgecolor=INK, markeredgewidth=0.3)
                for colour in PHASE_COLOURS]
     legend(lines.figure, handles, [name for name, _ in PHASES])
     total = sum(map(len, found.values()))
-    caption = (f"Points: each of {total} recoveries. Bar: the recovery with the lower median time, by phases of the rank that took"
-               " longest; runs with several restores are shown undivided.")
+    caption = (f"Points: each of {total} recoveries. Bar: the recovery with the lower median time, by phases of the rank that"
+               " took longest; undivided: it began anew, or had several restores.")
     alt = "; ".join(f"{group}, {name}, {fault}: median {numpy.median([t for t, _ in runs]):.3g} s of {len(runs)}"
                     for (group, name, fault), runs in found.items()) + "."
     return lines.figure, caption, alt

@@ -4,7 +4,7 @@ import numpy
 from matplotlib.patches import Rectangle
 
 from .campaign import number
-from .look import FAINT, INK, PAPER, SERIES, Missing, Series, legend
+from .look import FAINT, INK, PAPER, Missing, Series, legend
 from .measured import handle, panels_of_cells, plain
 
 YEAR = 365.25 * 86400
@@ -25,7 +25,10 @@ def count(value):
 
 def rate(value):
     """A bandwidth in bytes per second, readable; None: not limited."""
-    return "bandwidth unlimited" if value is None else f"{value / 1e9:.4g} GB/s"
+    if value is None:
+        return "bandwidth unlimited"
+    unit, size = ("GiB", 2**30) if value % 2**30 == 0 else ("GB", 1e9)
+    return f"{value / size:.4g} {unit}/s"
 
 
 def varying(rows, columns):
@@ -37,7 +40,7 @@ def panel_title(row, varied):
     """What a panel of simulated machines has in common."""
     shape = "" if row.get("shape") is None or row["distribution"] == "exponential" else f" {row['shape']:g}"
     parts = [f"{row['distribution']}{shape}", duration(row["node_mtbf_s"])]
-    return ", ".join(parts + ([rate(row["bandwidth"])] if "bandwidth" in varied else []))
+    return ", ".join(parts) + (f",\n{rate(row['bandwidth'])}" if "bandwidth" in varied else "")
 
 
 def best_by_nodes(rows):
@@ -56,10 +59,10 @@ def efficiency(data, look):
     varied = varying(rows, ("protocol", "levels", "bandwidth"))
     groups = {}
     for row in rows:
-        line = (row["strategy"], *(f"levels {row[c]}" if c == "levels" else row[c] for c in varied if c != "bandwidth"))
+        line = (row["strategy"], *(row[c] for c in varied if c != "bandwidth"))
         groups.setdefault(panel_title(row, varied), {}).setdefault(line, []).append(row)
     groups = {panel: {line: best_by_nodes(points) for line, points in group.items()} for panel, group in groups.items()}
-    figure, panels = panels_of_cells(look, groups, 1.9, sharex=True, sharey=True)
+    figure, panels = panels_of_cells(look, groups, 1.6, sharex=True, sharey=True)
     variants = sorted({line[1:] for group in groups.values() for line in group})
     for panel, group in zip(panels.flat, groups.values()):
         for line, points in group.items():
@@ -77,83 +80,81 @@ def efficiency(data, look):
     handles = [entry for panel in panels.flat for entry in zip(*panel.get_legend_handles_labels())]
     legend(figure, *zip(*handles))
     counts = sorted({int(row["n"]) for row in rows if row["n"] is not None})
-    caption = (f"Share of time that is useful, simulated from the measured costs; n = {' to '.join(map(str, counts[:1] + counts[1:][-1:]))}"
-               " simulated jobs for each point, bands: intervals. Panels: distribution of failures (Weibull: with its shape),"
+    jobs = " to ".join(map(str, counts[:1] + counts[1:][-1:]))
+    caption = (f"Share of time that is useful, simulated from the measured costs; n = {jobs} simulated jobs for each point,"
+               " bands: intervals. Panels: distribution of failures (Weibull: with its shape),"
                " mean time between failures of a node, bandwidth of shared storage where it varies.")
     largest = max(row["nodes"] for row in rows)
     alt = f"At {largest:g} nodes: " + "; ".join(
-        f"{panel}, {', '.join(line)}: {points[-1]['efficiency']:.2f}" for panel, group in groups.items()
+        f"{panel.replace(chr(10), chr(32))}, {', '.join(line)}: {points[-1]['efficiency']:.2f}" for panel, group in groups.items()
         for line, points in group.items() if points[-1]["nodes"] == largest) + "."
     return figure, caption, alt
 
 
-def sides(row):
-    """The names of the two that a row of table crossover compares; the protocol is said if it differs."""
-    protocols = [row.get("protocol_a"), row.get("protocol_b")]
-    if protocols[0] == protocols[1]:
-        return row["strategy_a"], row["strategy_b"]
-    return f"{row['strategy_a']}, {protocols[0]}", f"{row['strategy_b']}, {protocols[1]}"
+def sides(row, protocols):
+    """The names of the two that a row of table crossover compares; `protocols`: say these, too."""
+    return tuple(row[f"strategy_{side}"] + (f", {row[f'protocol_{side}']}" if protocols else "") for side in "ab")
 
 
-def winner(row):
-    """The name of the better one of a row of table crossover, None if there is none."""
-    return dict(zip("ab", sides(row))).get(row["winner"])
+def best(rows, protocols):
+    """Who is ahead on one simulated machine, by how much, and whether it is ahead of all others beyond the intervals."""
+    efficiencies, beaten = {}, set()
+    for row in rows:
+        names = sides(row, protocols)
+        for name, side in zip(names, "ab"):
+            efficiencies[name] = numpy.nan_to_num(number(row[f"efficiency_{side}"]))
+        if row["winner"] in ("a", "b"):
+            beaten.add(names["ba".index(row["winner"])])
+    ordered = sorted(efficiencies, key=efficiencies.get, reverse=True)
+    clear = all(name in beaten for name in ordered[1:])
+    return ordered[0], efficiencies[ordered[0]] - efficiencies[ordered[1]], clear
 
 
 def crossover(data, look):
-    """Which of two strategies is more efficient where."""
+    """Which strategy is the most efficient where."""
     rows = data.analysis.rows("crossover")
     if not rows:
-        raise Missing("table crossover has no rows: dejavu-stats simulate was not run with two strategies")
-    names = list(dict.fromkeys(name for row in rows for name in sides(row)))
-    series = Series({name: name for name in names})
-    groups = {}
+        raise Missing("table crossover has no rows: dejavu-stats simulate was not run, or with one strategy only")
+    protocols = len({row.get(f"protocol_{side}") for row in rows for side in "ab"}) > 1
+    series = Series({name: name for name in sorted({name for row in rows for name in sides(row, protocols)})})
+    varied = varying(rows, ("distribution", "levels", "bandwidth"))
+    panels_of, machines = {}, {}
     for row in rows:
-        groups.setdefault((sides(row), row.get("levels"), row.get("distribution"), row["bandwidth"]), []).append(row)
-    several = len({pair for pair, *_ in groups}) > 1
-    varied = varying(rows, ("levels", "distribution"))
-    titles = []
-    for (first, second), levels, distribution, bandwidth in groups:
-        parts = [f"levels {levels}"] * ("levels" in varied) + [distribution] * ("distribution" in varied) + [rate(bandwidth)]
-        titles.append(f"{first} |\n{second},\n" * several + ", ".join(parts))
-    figure, panels = panels_of_cells(look, titles, 2.4 if several else 2.0)
-    for panel, members in zip(panels.flat, groups.values()):
-        draw_map(series, panel, members)
+        title = ", ".join(rate(row[c]) if c == "bandwidth" else row[c] for c in varied) or "all machines"
+        machines.setdefault((title, row["nodes"], row["node_mtbf_s"]), []).append(row)
+    for (title, nodes, mtbf_s), members in machines.items():
+        panels_of.setdefault(title, []).append((nodes, mtbf_s, *best(members, protocols)))
+    heights = len({mtbf_s for _, _, mtbf_s in machines})
+    figure, panels = panels_of_cells(look, [title.replace(", ", ",\n") for title in panels_of], 0.9 + 0.25 * heights)
+    for panel, fields in zip(panels.flat, panels_of.values()):
+        draw_map(series, panel, fields)
     figure.supxlabel("nodes", fontsize=look.parameters["font.size"], color=INK)
-    for row in panels:
-        row[0].set_ylabel("MTBF of a node")
+    names = list(series.styles)
     legend(figure, [handle(series, name) for name in names], names)
-    wins = {name: sum(winner(row) == name for row in rows) for name in names}
-    caption = (f"MTBF: mean time between failures. Each field is a simulated machine ({len(rows)} in all); its colour and marker are of"
-               " the one with the higher efficiency, stronger the larger the lead (full from 0.1 on); empty: no difference"
-               " beyond the intervals.")
-    alt = "Fields won: " + ", ".join(f"{name} {count}" for name, count in wins.items()) \
-        + f", undecided {len(rows) - sum(wins.values())}."
+    wins = [name for fields in panels_of.values() for _, _, name, _, clear in fields if clear]
+    caption = (f"Each field is a simulated machine ({len(machines)} in all): nodes, and mean time between failures of a node."
+               " Colour and marker are of whom has the highest efficiency, stronger the larger the lead (full from 0.1 on); empty"
+               " with a marker: ahead, but not of all others beyond the intervals.")
+    alt = "Machines won clearly: " + ", ".join(f"{name} {wins.count(name)}" for name in names) \
+        + f"; not clear {len(machines) - len(wins)}."
     return figure, caption, alt
 
 
-def draw_map(series, panel, rows):
-    """Fields of one crossover map; the axes are the values that were simulated, evenly spaced."""
-    nodes = sorted({row["nodes"] for row in rows})
-    times = sorted({row["node_mtbf_s"] for row in rows})
-    for row in rows:
-        x, y, name = nodes.index(row["nodes"]), times.index(row["node_mtbf_s"]), winner(row)
-        lead = abs(number(row["efficiency_a"]) - number(row["efficiency_b"]))
-        colour = series.colour(name) if name else PAPER
-        strength = 0.2 + 0.6 * min(1, numpy.nan_to_num(lead) / 0.1) if name else 1
-        panel.add_patch(panel_field(x, y, colour, strength))
-        if name:
-            panel.plot(x, y, marker=series.marker(name), color=INK, markersize=3)
+def draw_map(series, panel, fields):
+    """Fields (nodes, MTBF in s, name, lead, clear) of one map; the axes are the values that were simulated, evenly spaced."""
+    nodes = sorted({field[0] for field in fields})
+    times = sorted({field[1] for field in fields})
+    for of_nodes, mtbf_s, name, lead, clear in fields:
+        x, y = nodes.index(of_nodes), times.index(mtbf_s)
+        colour, strength = (series.colour(name), 0.2 + 0.6 * min(1, lead / 0.1)) if clear else (PAPER, 1)
+        panel.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, alpha=strength, edgecolor=FAINT, linewidth=0.4))
+        panel.plot(x, y, marker=series.marker(name), color=INK, markersize=3)
     panel.set_xlim(-0.5, len(nodes) - 0.5)
     panel.set_ylim(-0.5, len(times) - 0.5)
-    every = max(1, len(nodes) // 5)
+    every = -(-len(nodes) // 5)
     panel.set_xticks(range(0, len(nodes), every), [count(n) for n in nodes[::every]])
     panel.set_yticks(range(len(times)), [duration(t) for t in times])
     panel.grid(visible=False)
-
-
-def panel_field(x, y, colour, strength):
-    return Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, alpha=strength, edgecolor=FAINT, linewidth=0.4)
 
 
 def validation(data, look):
@@ -162,12 +163,18 @@ def validation(data, look):
     if not rows:
         raise Missing("table validation has no rows: no campaign with faults was compared with the simulator")
     figure, panels = look.figure(height=0.5 + 1.2 * look.width / 3.4)
-    panel = panels[0][0]
+    panel, colours = panels[0][0], {}
     for i, row in enumerate(rows):
         x, y = row["measured_s"], row["predicted_s"]
-        panel.errorbar(x, y, xerr=bars(row, "measured"), yerr=bars(row, "predicted"), color=SERIES[0],
+        name = data.treatment(row["strategy"], row["interval_s"])
+        colour = data.series.colour(name)
+        colours[name] = handle(data.series, name)
+        panel.errorbar(x, y, xerr=bars(row, "measured"), yerr=bars(row, "predicted"), color=colour,
                        marker="o" if is_within(row) else "X", markersize=5, linewidth=1, linestyle="none")
         panel.annotate(row["application"], (x, y), xytext=(5, -9 + 14 * (i % 2)), textcoords="offset points")
+    for line in colours.values():
+        line.set_marker("o")  # here the marker says whether the prediction is right
+    legend(figure, colours.values(), colours.keys())
     ends = [value for row in rows for value in (row["measured_s"], row["predicted_s"])]
     span = numpy.array([0.9 * min(ends), 1.1 * max(ends)])
     panel.plot(span, span, color=INK, linewidth=0.8, linestyle=":")
@@ -218,7 +225,8 @@ def cost_model(data, look):
     legend(figure, *panel.get_legend_handles_labels())
     caption = ("Every point is an epoch: all its images, and the slowest rank's time to write and to fsync. Lines: dejavu-stats'"
                " robust fits a + b · bytes. Both axes are logarithmic.")
-    alt = "; ".join(f"{name}: {1e9 * terms['b']['estimate']:.3g} s for each GB more" for name, terms in sorted(lines.items())) + "."
+    alt = "; ".join(f"{name}: {1e9 * terms['b']['estimate']:.3g} s for each GB more"
+                    for name, terms in sorted(lines.items())) + "."
     return figure, caption, alt
 
 

@@ -241,7 +241,8 @@ void dv_analyse_geomean(const struct dv_study *study, const struct dv_analysis_o
                         struct dv_results *results)
 {
     for (size_t i = 0; i < study->cell_count; i++) {
-        bool first = true; /* of its strategy and interval */
+        /* Of its strategy and interval. Cells with faults are no part of any mean. */
+        bool first = !dv_study_cell_has_faults(&study->cells[i]);
         for (size_t j = 0; j < i; j++)
             first = first && !same_treatment(&study->cells[i], &study->cells[j]);
         for (size_t b = 0; first && b < BASES; b++) {

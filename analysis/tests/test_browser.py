@@ -54,7 +54,8 @@ def measured(page, directory):
     frames = "".join(f'<iframe width="{width}" height="800" style="border:0" srcdoc="{html.escape(page)}"></iframe>'
                      for width in WIDTHS)
     owner = directory / "owner.html"
-    owner.write_text(f"<!DOCTYPE html><meta charset=utf-8><title>t</title><body>{frames}<script>{MEASURE}</script>", encoding="utf-8")
+    owner.write_text(f"<!DOCTYPE html><meta charset=utf-8><title>t</title><body>{frames}<script>{MEASURE}</script>",
+                     encoding="utf-8")
     with tempfile.TemporaryDirectory(dir=directory, ignore_cleanup_errors=True) as profile:
         done = subprocess.run([shutil.which("chromium"), *FLAGS, f"--user-data-dir={profile}", "--dump-dom", owner.as_uri()],
                               capture_output=True, text=True, timeout=LIMIT_S, env={"HOME": profile, "PATH": "/usr/bin:/bin"})

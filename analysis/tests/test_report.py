@@ -96,7 +96,8 @@ class Report(unittest.TestCase):
     def test_every_picture_and_table_is_described(self):
         for name in re.findall(r'<figure id="picture-([^"]*)"', self.page):
             figure = self.page[self.page.index(f'<figure id="picture-{name}"'):]
-            self.assertRegex(figure[:figure.index("</figure>")], rf'(?s)<title id="{name}-title">.+<desc id="{name}-desc">.{{20,}}'
+            self.assertRegex(figure[:figure.index("</figure>")],
+                             rf'(?s)<title id="{name}-title">.+<desc id="{name}-desc">.{{20,}}'
                              r'</desc>.*<figcaption>.{40,}</figcaption>')
         self.assertEqual(self.page.count("<table"), self.page.count("<caption>"))
         for name, table in self.data.analysis.tables.items():
