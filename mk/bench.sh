@@ -7,8 +7,8 @@
 #              ranks of BENCH_MIB (1024) MiB each, beside memcpy
 #   stall      how long a checkpoint stops the application             results/stall.h5      (mk/bench_stall.sh, `make bench-stall`)
 #   restart    how soon a restarted job computes, eager and lazy      results/restart.h5    (mk/bench_restart.sh, `make bench-restart`)
-#   cost       running time with checkpoints every 10 s, to idle      results/cost.h5       (mk/bench_cost.sh, `make bench-cost`)
-#   total      running time with checkpoints every 30 s, to native    results/total.h5      (the same)
+#   cost       iterations between checkpoints every 10 s, to idle     results/cost.h5       (mk/bench_cost.sh, `make bench-cost`)
+#   total      iterations with checkpoints every 30 s, to native      results/total.h5      (the same)
 #
 # Without PART: idle, latency and bandwidth.
 # BENCH_PAIRS (13), BENCH_EPOCHS (18), BENCH_RESTARTS (12): repetitions. BENCH_PAUSE (3): seconds after each of the first

@@ -1,43 +1,96 @@
 # The parts `cost` and `total` of mk/bench.sh: what incremental checkpoints cost an application's running time. Sourced by it.
 #
-#   cost   between epochs: an interval of 10 s, ratio to idle     results/cost.h5
-#   total  all in all: an interval of 30 s, ratio to native       results/total.h5
+#   cost   a checkpoint every 10 s, compared with idle      results/cost.h5
+#   total  a checkpoint every 30 s, compared with native    results/total.h5
 #
-# Both are experiments/cost.yaml with other intervals and run lengths; images go to BENCH_DISK (${TMPDIR:-/var/tmp}).
-# BENCH_CLASSES (A; "A B": both), BENCH_BLOCKS (6): how much of it. BENCH_SECONDS: about how long a run takes on the machine for which the
-# iteration counts of the file were chosen (results/BENCHMARKS.md).
+# CG, FT and MG at 2 ranks tell when each iteration ends. In every block each program and class runs once as the base and once with
+# checkpoints, one after the other, in random order (DEJAVU_SEED; printed); runs are ended by time. A run is verified by what it says
+# of each iteration: its base must say the same. Images go to BENCH_DISK (${TMPDIR:-/var/tmp}). BENCH_CLASSES ("A B"), BENCH_PROGRAMS
+# ("cg ft mg"), BENCH_BLOCKS (6).
 
-# The experiment with $1 times its iterations, only the classes that are wanted.
-cost_experiment() {
-    awk -v factor="$1" -v classes=" ${BENCH_CLASSES:-A} " '
-        /--iterations, *[0-9]+/ {
-            match($0, /classes: *\[[A-Z]\]/)
-            class = substr($0, RSTART + RLENGTH - 2, 1)
-            if (!index(classes, " " class " "))
-                next
-            match($0, /--iterations, *[0-9]+/)
-            count = substr($0, RSTART + length("--iterations,"), RLENGTH - length("--iterations,")) + 0
-            $0 = substr($0, 1, RSTART - 1) "--iterations, " int(count * factor + 0.5) substr($0, RSTART + RLENGTH)
-        }
-        { print }' experiments/cost.yaml
+cost_base_seconds=10
+
+# One run: $1 seconds, $2 where its lines go, $3.. command.
+cost_time() {
+    local status
+    timeout --foreground --kill-after=60 "$1" "${@:3}" </dev/null >/dev/null 2>"$2"
+    status=$?
+    [ $status -eq 124 ] && return 0
+    say "${*:3}: ended with status $status before its time"
+    tail -n 5 "$2" >&2
+    return 1
 }
 
-# $1 name, $2 interval, $3 seconds of a run, $4 what is looked for
-cost_campaign() {
-    local output seconds=${BENCH_SECONDS:-$3}
-    output=$(mktemp -d "${BENCH_DISK:-${TMPDIR:-/var/tmp}}/dejavu-$1.XXXXXX") || return 1
-    cost_experiment "$(awk -v s="$seconds" 'BEGIN { print s / 30 }')" >"$output/$1.yaml"
-    if "$build/bin/dejavu-bench" run "$output/$1.yaml" --output="$output" --scratch="$output/scratch" --set "intervals=[$2]" \
-        --repetitions="${BENCH_BLOCKS:-6}" && "$build/bin/dejavu-bench" report "$output/$1.h5" &&
-        echo "target: $4" && cp "$output/$1.h5" "$results/$1.h5.tmp" && mv "$results/$1.h5.tmp" "$results/$1.h5"; then
-        rm -rf "$output"
-    else
-        say "$1: what was measured is in $output"
+# $1 native, idle or incremental, $2 program, $3 class. Leaves $work/cost-$run and events-$run; adds to items.
+cost_run() {
+    local program=("$build/bin/npb-$2" --class "$3" --iterations 1000000 --progress) events=- job=$disk/job
+    local launch=("$dejavu" run -n 2 --max-restarts 0 --job "$job")
+    case $1 in
+    native) cost_time $cost_base_seconds "$work/cost-$run" mpiexec.mpich -n 2 "${program[@]}" ;;
+    idle) cost_time $cost_base_seconds "$work/cost-$run" "${launch[@]}" -- "${program[@]}" ;;
+    *)
+        cost_time "$seconds" "$work/cost-$run" "${launch[@]}" --capture incremental --interval "${interval}s" -- "${program[@]}" &&
+            cp "$job/events" "$work/events-$run"
+        ;;
+    esac || return 1
+    [ "$1" = incremental ] && events=$work/events-$run
+    rm -rf "$job"
+    items+=("$run:$block,$position,$2,$3,$1,$interval:$events:$work/cost-$run")
+}
+
+# What a run said of its iterations.
+cost_results() { sed -n 's/^npb-[a-z]*: iteration \([0-9]*\)\/[0-9]* at [0-9.]* s: /\1 /p' "$1"; }
+
+# $1 program, $2 class, $3, $4 runs: as far as both went; the last line may have been cut off.
+cost_verify() {
+    local a b lines
+    a=$(cost_results "$work/cost-$3" | wc -l) b=$(cost_results "$work/cost-$4" | wc -l)
+    lines=$((a < b ? a - 1 : b - 1))
+    if [ $lines -lt 2 ]; then
+        say "$name: $1 class $2 is too slow here: $a and $b iterations"
         return 1
     fi
+    cmp -s <(cost_results "$work/cost-$3" | head -n $lines) <(cost_results "$work/cost-$4" | head -n $lines) && return 0
+    say "$name: $1 class $2 computes something else with checkpoints"
+    return 1
 }
 
-# 2 checkpoints a run; between them and after the last, memory is tracked.
-bench_cost() { cost_campaign cost 10s 27 "ratio to idle of incremental+coordinated @ 10s at most 1.02"; }
-# One checkpoint a run; one that came just before its end would have no time to be written.
-bench_total() { cost_campaign total 30s 33 "ratio to native of incremental+coordinated @ 30s at most 1.05"; }
+# $1 program, $2 class: both runs, in random order.
+cost_pair() {
+    local order=("$base" incremental) position=0 what
+    ((RANDOM % 2)) && order=(incremental "$base")
+    for what in "${order[@]}"; do
+        cost_run "$what" "$1" "$2" || return 1
+        position=$((position + 1)) run=$((run + 1))
+    done
+    cost_verify "$1" "$2" $((run - 2)) $((run - 1))
+}
+
+# $1 name, $2 base, $3 seconds between checkpoints, $4 seconds of a run with them
+cost_campaign() {
+    local name=$1 base=$2 interval=$3 seconds=$4 items=() run=0 block pair pairs=() program class blocks=${BENCH_BLOCKS:-6}
+    disk=$(mktemp -d "${BENCH_DISK:-${TMPDIR:-/var/tmp}}/dejavu-bench.XXXXXX") || return 1
+    if [ "$(stat -f -c %T "$disk")" = tmpfs ]; then
+        say "$name: $disk is on a RAM disk; set BENCH_DISK to a directory on a disk"
+        return 1
+    fi
+    RANDOM=${DEJAVU_SEED:=$((SRANDOM % 32768))}
+    say "$name: DEJAVU_SEED=$DEJAVU_SEED"
+    for program in ${BENCH_PROGRAMS:-cg ft mg}; do
+        for class in ${BENCH_CLASSES:-A B}; do pairs+=("$program $class"); done
+    done
+    for ((block = 0; block < blocks; block++)); do
+        while read -r _ program class; do
+            cost_pair "$program" "$class" || return 1
+        done < <(for pair in "${pairs[@]}"; do echo "$RANDOM $pair"; done | sort -n)
+        say "$name: $((block + 1)) of $blocks blocks"
+    done
+    rm -rf "$disk"
+    disk=
+    "$record" "$name" "$results/$name.h5" "$build/bin" "${items[@]}"
+}
+
+# Two checkpoints; the time between them, and after the second, counts.
+bench_cost() { cost_campaign cost idle 10 23; }
+# One checkpoint, of all memory, with time to write it; the last 30 s count.
+bench_total() { cost_campaign total native 30 36; }

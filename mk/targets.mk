@@ -1,5 +1,5 @@
 # The targets a person types.
-.PHONY: all tests deps demo check check-unit check-mpi check-e2e check-oracle bench bench-stall bench-cost bench-restart fuzz lint format doctor report figures paper install clean help
+.PHONY: all tests deps demo check check-unit check-mpi check-e2e check-oracle check-faults bench bench-stall bench-cost bench-restart fuzz lint format doctor report figures paper install clean help
 PREFIX ?= /usr/local
 
 all: $(addprefix $(O)/bin/,$(PROGRAMS)) $(addprefix $(O)/lib/,$(SHARED)) ## build everything
@@ -31,13 +31,17 @@ check-oracle: tests ## compare ORACLE_EPOCHS (1000) incremental epochs of many p
 	  $(abspath framework/tests/e2e/incremental.py) oracle --total $(ORACLE_EPOCHS)); \
 	status=$$?; rm -rf $$dir; exit $$status
 
+FAULTS ?= all
+check-faults: tests ## kill, or fail, the store's work at each of its system calls in turn (FAULTS: at how many; 15 minutes)
+	$(Q)DEJAVU_FAULTS=$(FAULTS) DEJAVU_TESTS='^(unit-store-faults|store-commit)$$' mk/check.sh $(O) unit e2e
+
 bench: deps ## measure idle cost, latency and checkpoint bandwidth into results/ (takes long)
 	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) tests
 	$(Q)mk/bench.sh $(O)
 bench-stall: deps ## measure how long checkpoints stop an application, into results/stall.h5 (15 minutes)
 	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) tests
 	$(Q)mk/bench.sh $(O) stall
-bench-cost: deps ## measure what incremental checkpoints cost in running time, into results/cost.h5 and total.h5 (55 minutes)
+bench-cost: deps ## measure what incremental checkpoints cost in running time, into results/cost.h5 and total.h5 (50 minutes)
 	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) tests
 	$(Q)mk/bench.sh $(O) cost total
 

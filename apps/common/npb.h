@@ -67,7 +67,7 @@ int npb_end(const struct npb_run *run, const struct npb_result *result);
 int npb_reject(const struct npb_run *run, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* A line on rank 0: npb_say on stdout, npb_progress on stderr and only with --progress. */
+/* A line on rank 0: npb_say on stdout; npb_progress on stderr, with the time, and only with --progress. */
 void npb_say(const struct npb_run *run, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void npb_progress(const struct npb_run *run, int iteration, const char *format, ...)

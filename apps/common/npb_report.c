@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 
 static const char *const verdict_text[] = {
     [NPB_FAILED] = "UNSUCCESSFUL",
@@ -35,9 +36,11 @@ void npb_progress(const struct npb_run *run, int iteration, const char *format, 
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
     /* One call, so that the line reaches the terminal in one piece. */
-    fprintf(stderr, "%s: iteration %d/%d %s\n", run->program->command, iteration, run->iterations,
-            text);
+    fprintf(stderr, "%s: iteration %d/%d at %lld.%09ld s: %s\n", run->program->command, iteration,
+            run->iterations, (long long)now.tv_sec, now.tv_nsec, text);
 }
 
 bool npb_agrees(const struct npb_run *run, const char *what, double computed, double reference,

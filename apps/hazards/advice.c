@@ -1,5 +1,6 @@
 /* Hazard: large memory that is moved, cut, given back and advised upon: what works on a mapping as one (mremap, realloc of
- * large blocks), what anonymous memory answers with zeros (MADV_DONTNEED), protections of parts, children that look at it.
+ * large blocks), what anonymous memory answers with zeros (MADV_DONTNEED), what it answers otherwise than a mapping of a file
+ * (MADV_REMOVE, MADV_WIPEONFORK), advice that changes nothing, protections of parts, children that look at it.
  * Every page's contents are known; the digest is of what was done. */
 #include "apps/hazards/hazard.h"
 
@@ -145,6 +146,45 @@ static void let_child_look(struct area *a)
     CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
 
+/* Advice that leaves contents alone, and marks no part of a mapping so that it would be cut in two. */
+static void advise(struct area *a)
+{
+    static const int advice[] = {MADV_WILLNEED, MADV_COLD, MADV_POPULATE_READ};
+    uint64_t count, first = part(a, &count);
+    for (size_t i = 0; i < sizeof advice / sizeof *advice; i++)
+        (void)madvise(a->at + first * PAGE, count * PAGE, advice[i]); /* older kernels: EINVAL */
+    verify(a);
+}
+
+/* Advice that the kernel refuses for such memory: it stays as it is. */
+static void advise_in_vain(struct area *a)
+{
+    uint64_t count, first = part(a, &count);
+    CHECK(madvise(a->at + first * PAGE, count * PAGE, MADV_REMOVE) == -1 && errno == EINVAL);
+    if (mlock(a->at + first * PAGE, PAGE) == 0) { /* else there is a limit to what may be locked */
+        CHECK(madvise(a->at + first * PAGE, PAGE, MADV_DONTNEED) == -1 && errno == EINVAL);
+        CHECK(munlock(a->at + first * PAGE, PAGE) == 0);
+    }
+    verify(a);
+}
+
+/* Memory that a child has as zeros, and the parent as it was. */
+static void wipe_on_fork(struct area *a)
+{
+    CHECK(madvise(a->at, a->pages * PAGE, MADV_WIPEONFORK) == 0);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        for (uint64_t page = 0; page < a->pages; page++)
+            CHECK(is_zero(a->at + page * PAGE));
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(madvise(a->at, a->pages * PAGE, MADV_KEEPONFORK) == 0);
+    resize(a, a->pages < MOST_PAGES ? a->pages + 1 : a->pages, 1);
+}
+
 /* A hole in a mapping, filled again. */
 static void punch(struct area *a)
 {
@@ -169,11 +209,11 @@ static void replace(struct area *a)
 static void one_round(void)
 {
     struct area *a = &areas[below(AREAS)];
-    uint64_t what = below(9), pages = LEAST_PAGES + below(MOST_PAGES - LEAST_PAGES);
+    uint64_t what = below(12), pages = LEAST_PAGES + below(MOST_PAGES - LEAST_PAGES);
     hazard_mix(what << 32 | pages);
     verify(a);
     if (a->allocated)
-        what %= 3; /* the rest is for memory that is nobody else's */
+        what %= 4; /* the rest is for memory that is nobody else's */
     switch (what) {
     case 0:
         resize(a, pages, 1);
@@ -186,19 +226,28 @@ static void one_round(void)
             fill_page(a, below(a->pages));
         break;
     case 3:
-        resize(a, a->pages > LEAST_PAGES ? a->pages - 1 : a->pages, 0);
+        advise(a);
         break;
     case 4:
-        give_back(a);
+        resize(a, a->pages > LEAST_PAGES ? a->pages - 1 : a->pages, 0);
         break;
     case 5:
-        let_go(a);
+        give_back(a);
         break;
     case 6:
-        protect_part(a);
+        let_go(a);
         break;
     case 7:
+        protect_part(a);
+        break;
+    case 8:
         punch(a);
+        break;
+    case 9:
+        advise_in_vain(a);
+        break;
+    case 10:
+        wipe_on_fork(a);
         break;
     default:
         replace(a);

@@ -196,10 +196,11 @@ int main(int argc, char **argv)
         sent_and_blocked();
         blocked_around_a_handler();
         coroutine();
+        unsigned seen = alarms;
         ualarm(500, 0);
         hazard_mix(faults);
         hazard_mix(sent);
-        for (unsigned seen = alarms; alarms == seen;)
+        while (alarms == seen)
             scatter(hazard_round());
     } while (hazard_next());
     return hazard_end();

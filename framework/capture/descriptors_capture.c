@@ -46,9 +46,6 @@ static enum dv_status examine(struct dv_open_fd *open_fd)
     snprintf(path, sizeof path, "/proc/self/fd/%d", open_fd->fd);
     ssize_t length = readlink(path, open_fd->link, sizeof open_fd->link - 1);
     int flags = fcntl(open_fd->fd, F_GETFL), fd_flags = fcntl(open_fd->fd, F_GETFD);
-    /* Another thread of the lower half may have had it open for a moment. */
-    if (length < 0 && errno == ENOENT)
-        return dv_fail_quietly(DV_ERR_NOT_FOUND, "descriptor %d is closed", open_fd->fd);
     if (length < 0 || flags < 0 || fd_flags < 0 || fstat(open_fd->fd, &open_fd->info) != 0)
         return dv_fail("capture", DV_ERR_SYSTEM, "cannot examine descriptor %d: %s", open_fd->fd,
                        strerror(errno));
@@ -58,7 +55,7 @@ static enum dv_status examine(struct dv_open_fd *open_fd)
     return DV_OK;
 }
 
-/* Descriptors of /proc/self/fd below `limit`, but not the one that reads it, ascending. */
+/* Descriptors below `limit`: the application's, all of them and no others (rank/opener.c), ascending. */
 static enum dv_status list_descriptors(int limit, struct dv_open_fd **list, size_t *count)
 {
     DIR *directory = opendir("/proc/self/fd");
@@ -84,10 +81,7 @@ static enum dv_status list_descriptors(int limit, struct dv_open_fd **list, size
         }
         items[used] = (struct dv_open_fd){.fd = fd, .same_as = DV_FD_NONE};
         status = examine(&items[used]);
-        if (status == DV_OK)
-            used++;
-        else if (status == DV_ERR_NOT_FOUND)
-            status = DV_OK;
+        used += status == DV_OK;
     }
     closedir(directory);
     if (status != DV_OK) {
@@ -104,33 +98,6 @@ static enum dv_status list_descriptors(int limit, struct dv_open_fd **list, size
 static int is_same_file(const struct dv_open_fd *a, const struct dv_open_fd *b)
 {
     return a->info.st_dev == b->info.st_dev && a->info.st_ino == b->info.st_ino;
-}
-
-/* The application's: what another thread of the lower half opens has a number of the application's for a moment, until it is
- * moved. So the list is made twice, and what is on both is taken. */
-static enum dv_status list_settled(int limit, struct dv_open_fd **list, size_t *count)
-{
-    struct dv_open_fd *again = NULL;
-    size_t again_count = 0, kept = 0, at = 0;
-    enum dv_status status = list_descriptors(limit, list, count);
-    if (status != DV_OK)
-        return status;
-    status = list_descriptors(limit, &again, &again_count);
-    if (status != DV_OK) {
-        free(*list);
-        *list = NULL;
-        return status;
-    }
-    for (size_t i = 0; i < *count; i++) {
-        while (at < again_count && again[at].fd < (*list)[i].fd)
-            at++;
-        if (at < again_count && again[at].fd == (*list)[i].fd &&
-            is_same_file(&again[at], &(*list)[i]))
-            (*list)[kept++] = (*list)[i];
-    }
-    *count = kept;
-    free(again);
-    return DV_OK;
 }
 
 /* Descriptors that share position and flags, made by dup or fcntl. */
@@ -440,7 +407,7 @@ enum dv_status dv_descriptors_capture(int lower_fd_base, const struct dv_fd_iden
 {
     struct dv_open_fd *list = NULL;
     size_t count = 0;
-    enum dv_status status = list_settled(lower_fd_base, &list, &count);
+    enum dv_status status = list_descriptors(lower_fd_base, &list, &count);
     if (status != DV_OK)
         return status;
     find_duplicates(list, count);

@@ -24,7 +24,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define NAME_BYTES 16 /* of a thread, for prctl */
+#define NAME_BYTES 16     /* of a thread, for prctl */
+#define PENDING_MAX 1024u /* signals */
 #define SIGNAL_BIT(signal) (1ull << ((signal)-1))
 
 static const int timer_kinds[] = {ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF};
@@ -147,24 +148,52 @@ static enum dv_status capture_directory(struct dv_blob *out)
     return status;
 }
 
+static int queue_signal(const siginfo_t *info)
+{
+    return (int)syscall(SYS_rt_tgsigqueueinfo, getpid(), (pid_t)syscall(SYS_gettid), info->si_signo,
+                        info);
+}
+
+/* Signals of `set` that are waiting to be unblocked, with all that their handlers will be told. Only who takes a signal sees
+ * that, so they are taken, and queued again in their order. */
+static enum dv_status put_pending(uint64_t set, struct dv_blob *out)
+{
+    siginfo_t *taken = calloc(PENDING_MAX, sizeof *taken);
+    const struct timespec at_once = {0, 0};
+    uint32_t count = 0;
+    if (!taken)
+        return dv_fail("capture", DV_ERR_NO_MEMORY, "no memory to list pending signals");
+    while (count < PENDING_MAX &&
+           syscall(SYS_rt_sigtimedwait, &set, &taken[count], &at_once, sizeof set) > 0)
+        count++;
+    enum dv_status status =
+        count < PENDING_MAX
+            ? DV_OK
+            : dv_fail_quietly(DV_ERR_REFUSED, "%u or more signals are pending", PENDING_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        if (queue_signal(&taken[i]) != 0 && status == DV_OK)
+            status = system_failed("queue a pending signal again");
+    dv_blob_put_u32(out, count);
+    dv_blob_put_bytes(out, taken, count * sizeof *taken);
+    free(taken);
+    return status;
+}
+
 static enum dv_status capture_signals(struct dv_blob *out)
 {
     stack_t stack;
-    uint64_t blocked = 0, pending = 0;
+    uint64_t blocked = 0;
     if (sigaltstack(NULL, &stack) != 0)
         return system_failed("read the signal stack");
     if ((uint64_t)(uintptr_t)stack.ss_sp == DV_GUARD_STACK) /* not the application's */
         stack = (stack_t){.ss_flags = SS_DISABLE};
     if (syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &blocked, sizeof blocked) != 0)
         return system_failed("read the signal mask");
-    if (syscall(SYS_rt_sigpending, &pending, sizeof pending) != 0)
-        return system_failed("read the pending signals");
     dv_blob_put_u64(out, (uint64_t)(uintptr_t)stack.ss_sp);
     dv_blob_put_u64(out, stack.ss_size);
     dv_blob_put_u32(out, (uint32_t)stack.ss_flags & ~(uint32_t)SS_ONSTACK);
     dv_blob_put_u64(out, blocked);
-    dv_blob_put_u64(out, pending & blocked & ~SIGNAL_BIT(DV_PARK_SIGNAL));
-    return DV_OK;
+    return put_pending(blocked & ~SIGNAL_BIT(DV_PARK_SIGNAL), out);
 }
 
 static enum dv_status capture_thread(struct dv_blob *out)
@@ -184,22 +213,44 @@ static enum dv_status capture_thread(struct dv_blob *out)
     return DV_OK;
 }
 
-static enum dv_status capture_timers(struct dv_blob *out)
+/* Stop the interval timers, or let them go on (`timers` is then what was left of them). A timer that expired between two
+ * looks, one at it and one at the pending signals, would be on neither list. */
+static enum dv_status stop_timers(struct itimerval timers[TIMER_KINDS])
 {
+    const struct itimerval stopped = {0};
     for (size_t i = 0; i < TIMER_KINDS; i++) {
-        struct itimerval timer;
-        if (syscall(SYS_getitimer, timer_kinds[i], &timer) != 0)
-            return system_failed("read an interval timer");
+        if (syscall(SYS_setitimer, timer_kinds[i], &stopped, &timers[i]) != 0)
+            return system_failed("stop an interval timer");
         /* The kernel starts ITIMER_REAL anew when its signal is taken. While that is pending, as it
          * often is here where all signals are blocked, nothing seems to be left. */
-        if (timer.it_value.tv_sec == 0 && timer.it_value.tv_usec == 0)
-            timer.it_value = timer.it_interval;
-        dv_blob_put_u64(out, (uint64_t)timer.it_interval.tv_sec);
-        dv_blob_put_u64(out, (uint64_t)timer.it_interval.tv_usec);
-        dv_blob_put_u64(out, (uint64_t)timer.it_value.tv_sec);
-        dv_blob_put_u64(out, (uint64_t)timer.it_value.tv_usec);
+        if (timers[i].it_value.tv_sec == 0 && timers[i].it_value.tv_usec == 0)
+            timers[i].it_value = timers[i].it_interval;
     }
     return DV_OK;
+}
+
+static enum dv_status start_timers(const struct itimerval timers[TIMER_KINDS])
+{
+    for (size_t i = 0; i < TIMER_KINDS; i++)
+        if (syscall(SYS_setitimer, timer_kinds[i], &timers[i], NULL) != 0)
+            return system_failed("start an interval timer again");
+    return DV_OK;
+}
+
+static enum dv_status capture_timers_and_signals(struct dv_blob *out)
+{
+    struct itimerval timers[TIMER_KINDS] = {0};
+    enum dv_status status = stop_timers(timers);
+    if (status == DV_OK)
+        status = capture_signals(out);
+    for (size_t i = 0; i < TIMER_KINDS; i++) {
+        dv_blob_put_u64(out, (uint64_t)timers[i].it_interval.tv_sec);
+        dv_blob_put_u64(out, (uint64_t)timers[i].it_interval.tv_usec);
+        dv_blob_put_u64(out, (uint64_t)timers[i].it_value.tv_sec);
+        dv_blob_put_u64(out, (uint64_t)timers[i].it_value.tv_usec);
+    }
+    enum dv_status started = start_timers(timers);
+    return status == DV_OK ? started : status;
 }
 
 static enum dv_status capture_limits(struct dv_blob *out)
@@ -225,13 +276,11 @@ enum dv_status dv_process_capture(struct dv_blob *out)
 {
     enum dv_status status = capture_directory(out);
     if (status == DV_OK)
-        status = capture_signals(out);
-    if (status == DV_OK)
         status = capture_thread(out);
     if (status == DV_OK)
         status = capture_limits(out);
     if (status == DV_OK)
-        status = capture_timers(out);
+        status = capture_timers_and_signals(out);
     return status;
 }
 
@@ -262,13 +311,18 @@ static enum dv_status change_mask(int how, uint64_t set)
 }
 
 /* Signals that were waiting to be unblocked wait again. */
-static enum dv_status raise_pending(uint64_t pending)
+static enum dv_status restore_pending(const char *infos, uint32_t count)
 {
-    enum dv_status status = change_mask(SIG_BLOCK, pending);
-    for (int signal = 1; signal <= 64 && status == DV_OK; signal++)
-        if ((pending & SIGNAL_BIT(signal)) &&
-            syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), signal) != 0)
+    enum dv_status status = DV_OK;
+    for (uint32_t i = 0; i < count && status == DV_OK; i++) {
+        siginfo_t info;
+        memcpy(&info, infos + i * sizeof info, sizeof info);
+        if (info.si_signo < 1 || info.si_signo > 64)
+            return damaged();
+        status = change_mask(SIG_BLOCK, SIGNAL_BIT(info.si_signo));
+        if (status == DV_OK && queue_signal(&info) != 0)
             status = system_failed("raise a signal that was pending");
+    }
     return status;
 }
 
@@ -279,12 +333,14 @@ static enum dv_status restore_signals(struct dv_blob_reader *in, uint64_t *block
     stack.ss_size = dv_blob_get_u64(in);
     stack.ss_flags = (int)dv_blob_get_u32(in);
     *blocked = dv_blob_get_u64(in);
-    uint64_t pending = dv_blob_get_u64(in);
-    if (in->failed)
+    uint32_t count = dv_blob_get_u32(in);
+    size_t bytes = 0;
+    const char *infos = dv_blob_get_bytes(in, &bytes);
+    if (in->failed || count >= PENDING_MAX || bytes != count * sizeof(siginfo_t))
         return damaged();
     if (sigaltstack(&stack, NULL) != 0)
         return system_failed("set the application's signal stack");
-    return pending ? raise_pending(pending) : DV_OK;
+    return restore_pending(infos, count);
 }
 
 static enum dv_status restore_thread(struct dv_blob_reader *in)
@@ -346,11 +402,11 @@ enum dv_status dv_process_restore(struct dv_blob_reader *in, uint64_t *mask)
     uint64_t blocked = 0;
     enum dv_status status = restore_directory(in);
     if (status == DV_OK)
-        status = restore_signals(in, &blocked);
-    if (status == DV_OK)
         status = restore_thread(in);
     if (status == DV_OK)
         status = restore_limits(in);
+    if (status == DV_OK)
+        status = restore_signals(in, &blocked);
     if (status == DV_OK)
         status = restore_timers(in);
     if (status == DV_OK && in->at != in->end)

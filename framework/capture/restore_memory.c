@@ -163,29 +163,51 @@ static enum dv_status protect(const struct dv_memory_record *record, int present
     return DV_OK;
 }
 
+/* Can two records be one mapping whose parts got different protections? Neighbours in shared memory are taken for the same
+ * memory if their offsets say so. */
+static int may_be_one(const struct dv_memory_record *a, const struct dv_memory_record *b)
+{
+    const uint32_t alone = DV_REGION_FILE | DV_REGION_GROWSDOWN | DV_REGION_STACK;
+    if (a->kind != b->kind || a->end != b->start || strcmp(a->path, b->path) != 0 ||
+        ((a->flags | b->flags) & alone))
+        return 0;
+    return a->kind == DV_MAP_PRIVATE || (a->kind == DV_MAP_SHARED_ANON &&
+                                         b->file_offset == a->file_offset + (a->end - a->start));
+}
+
 /* How many records from this one on may have been one mapping whose pages got different
  * protections. They are made as one, and protected afterwards: pieces that were mapped one by one
  * would not become one again when the application makes their protections equal, and mremap works
  * on whole mappings. */
 static size_t group_of(const struct dv_memory_record *records, size_t count)
 {
-    const uint32_t alone = DV_REGION_FILE | DV_REGION_GROWSDOWN | DV_REGION_STACK;
     size_t n = 1;
-    if (records[0].kind != DV_MAP_PRIVATE || (records[0].flags & alone))
-        return 1;
-    while (n < count && records[n].kind == DV_MAP_PRIVATE && !(records[n].flags & alone) &&
-           records[n].start == records[n - 1].end && strcmp(records[n].path, records[0].path) == 0)
+    while (n < count && may_be_one(&records[n - 1], &records[n]))
         n++;
     return n;
 }
 
-static enum dv_status restore_private(struct restore *r, const struct dv_memory_record *records,
-                                      size_t count)
+static struct dv_memory_record whole_of(const struct dv_memory_record *records, size_t count)
 {
     struct dv_memory_record whole = records[0];
     whole.end = records[count - 1].end;
     for (size_t i = 1; i < count; i++)
         whole.flags |= records[i].flags;
+    return whole;
+}
+
+static enum dv_status protect_all(const struct dv_memory_record *records, size_t count, int present)
+{
+    enum dv_status status = DV_OK;
+    for (size_t i = 0; i < count && status == DV_OK; i++)
+        status = protect(&records[i], present);
+    return status;
+}
+
+static enum dv_status restore_private(struct restore *r, const struct dv_memory_record *records,
+                                      size_t count)
+{
+    const struct dv_memory_record whole = whole_of(records, count);
     uint64_t stored = stored_bytes(r, whole.start, whole.end);
     int present = stored || count > 1 ? PROT_READ | PROT_WRITE : protection_of(&whole);
     int flags = MAP_PRIVATE | MAP_ANONYMOUS;
@@ -205,9 +227,7 @@ static enum dv_status restore_private(struct restore *r, const struct dv_memory_
         advise_huge(&whole, stored);
         status = load(r, &whole, stored);
     }
-    for (size_t i = 0; i < count && status == DV_OK; i++)
-        status = protect(&records[i], present);
-    return status;
+    return status == DV_OK ? protect_all(records, count, present) : status;
 }
 
 /* The kept file of a record; the mappings of one file follow each other. */
@@ -276,15 +296,14 @@ static enum dv_status restore_kept(struct restore *r, const struct dv_memory_rec
 }
 
 static enum dv_status restore_shared_anonymous(struct restore *r,
-                                               const struct dv_memory_record *record)
+                                               const struct dv_memory_record *records, size_t count)
 {
+    const struct dv_memory_record whole = whole_of(records, count);
     int present = PROT_READ | PROT_WRITE;
-    enum dv_status status = map_at(record, present, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    enum dv_status status = map_at(&whole, present, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (status == DV_OK)
-        status = load(r, record, stored_bytes(r, record->start, record->end));
-    if (status == DV_OK)
-        status = protect(record, present);
-    return status;
+        status = load(r, &whole, stored_bytes(r, whole.start, whole.end));
+    return status == DV_OK ? protect_all(records, count, present) : status;
 }
 
 /* Does the file, mapped now, hold what it held then? */
@@ -390,7 +409,7 @@ static enum dv_status restore_records(struct restore *r, const struct dv_memory_
     r->result.mapped_bytes += records[count - 1].end - records[0].start;
     switch (records[0].kind) {
     case DV_MAP_SHARED_ANON:
-        return restore_shared_anonymous(r, records);
+        return restore_shared_anonymous(r, records, count);
     case DV_MAP_SHARED_FILE:
         return records[0].flags & DV_REGION_WRITE ? restore_written_file(r, records)
                                                   : restore_read_only_file(r, records);

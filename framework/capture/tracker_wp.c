@@ -6,6 +6,10 @@
  * registered. Every scan therefore asks the kernel to check (PM_SCAN_CHECK_WPASYNC). What the kernel does not see: writes
  * through other mappings of shared memory, and by devices into pinned pages; such regions are not trackable.
  *
+ * A mapping can also lose its registration and keep the notes in its page tables: if another that is registered is moved
+ * next to it and the kernel makes one of both. A page that is written then is writable and yet noted as protected, and no
+ * later scan would report it. So arming takes away the notes that are there already.
+ *
  * Pages that exist are armed by a scan; never-touched ones need no protection, since they are not there: when they come,
  * they come unprotected, that is, written. Source: userfaultfd(2), Documentation/admin-guide/mm/pagemap.rst. */
 #include "capture/pagemap.h"
@@ -125,6 +129,30 @@ static enum dv_status collect(struct dv_tracker *t, uint64_t start, uint64_t end
     return dv_pagemap_scan(t->pagemap, &scan, each, arg);
 }
 
+static enum dv_status open_run(void *arg, uint64_t start, uint64_t end)
+{
+    const struct dv_tracker *t = arg;
+    struct uffdio_writeprotect open = {.range = {.start = start, .len = end - start}, .mode = 0};
+    if (ioctl(t->uffd, UFFDIO_WRITEPROTECT, &open) == 0)
+        return DV_OK;
+    return dv_fail_quietly(DV_ERR_UNSUPPORTED, "%#llx-%#llx cannot be opened: %s",
+                           (unsigned long long)start, (unsigned long long)end, strerror(errno));
+}
+
+/* Of memory that was not tracked before, none or few: then this costs no more than a scan of clean pages. */
+static enum dv_status open_noted(struct dv_tracker *t, uint64_t start, uint64_t end)
+{
+    const struct dv_pagemap_scan scan = {
+        .start = start,
+        .end = end,
+        .flags = DV_SCAN_CHECK_ASYNC,
+        .inverted = DV_PAGE_IS_WRITTEN,
+        .all_of = DV_PAGE_IS_WRITTEN,
+        .any_of = DV_PAGE_IS_PRESENT | DV_PAGE_IS_SWAPPED,
+    };
+    return dv_pagemap_scan(t->pagemap, &scan, open_run, t);
+}
+
 static enum dv_status wp_arm(struct dv_tracker *t, uint64_t start, uint64_t end)
 {
     struct uffdio_register range = {.range = {.start = start, .len = end - start},
@@ -133,7 +161,9 @@ static enum dv_status wp_arm(struct dv_tracker *t, uint64_t start, uint64_t end)
     if (ioctl(t->uffd, UFFDIO_REGISTER, &range) != 0)
         return dv_fail_quietly(DV_ERR_UNSUPPORTED, "%#llx-%#llx cannot be tracked: %s",
                                (unsigned long long)start, (unsigned long long)end, strerror(errno));
-    enum dv_status status = collect(t, start, end, 0, ignore, NULL);
+    enum dv_status status = open_noted(t, start, end);
+    if (status == DV_OK)
+        status = collect(t, start, end, 0, ignore, NULL);
     return status == DV_ERR_NOT_FOUND ? DV_ERR_UNSUPPORTED : status;
 }
 

@@ -216,23 +216,31 @@ enum dv_status dv_job_write_pages(struct dv_capture_job *job, struct dv_image_st
 
 /* ---- the forked child ---------------------------------------------------- */
 
-/* A region that the application keeps from its children (MADV_DONTFORK, MADV_WIPEONFORK) is not here as it was: its first
- * page that was populated tells. */
-static enum dv_status check_region(const struct dv_region *region, uint64_t page, int pagemap)
+static enum dv_status not_inherited(const struct dv_region *region)
 {
-    uint64_t entry = 0;
-    size_t got = 0;
-    if ((region->flags & (DV_REGION_FILE | DV_REGION_SHARED | DV_REGION_LAZY)))
-        return DV_OK;
-    enum dv_status status =
-        dv_pread_full(pagemap, &entry, sizeof entry, page / DV_PAGE_BYTES * sizeof entry, &got);
-    if (status == DV_OK && got == sizeof entry && (entry >> 62) != 0)
-        return DV_OK;
     return dv_fail(
         "capture", DV_ERR_UNSUPPORTED,
         "the mapping %llx-%llx %s is not inherited by a forked process (MADV_DONTFORK or "
         "MADV_WIPEONFORK), so that it cannot be written by one; use --snapshot copy",
         (unsigned long long)region->start, (unsigned long long)region->end, region->path);
+}
+
+/* A region that the application keeps from its children (MADV_DONTFORK, MADV_WIPEONFORK) is not here as it was: its first
+ * page that was populated tells; of a mapping of an image, which need not have pages, that it is there. */
+static enum dv_status check_region(const struct dv_region *region, uint64_t page, int pagemap)
+{
+    uint64_t entry = 0;
+    size_t got = 0;
+    if (region->flags & (DV_REGION_FILE | DV_REGION_SHARED))
+        return DV_OK;
+    if (region->flags & DV_REGION_LAZY)
+        return msync((void *)(uintptr_t)page, DV_PAGE_BYTES, MS_ASYNC) == 0 ? DV_OK
+                                                                            : not_inherited(region);
+    enum dv_status status =
+        dv_pread_full(pagemap, &entry, sizeof entry, page / DV_PAGE_BYTES * sizeof entry, &got);
+    if (status == DV_OK && got == sizeof entry && (entry >> 62) != 0)
+        return DV_OK;
+    return not_inherited(region);
 }
 
 static enum dv_status check_regions(const struct dv_capture_job *job)

@@ -422,9 +422,10 @@ int dv_supervise(const struct dv_supervise *what)
         struct timespec now;
         (void)clock_gettime(CLOCK_REALTIME, &now);
         dv_events_log(s.events, "start",
-                      "unix_ns=%lld pid=%d ranks=%u strategy=%s restart=%d epoch=%" PRIu64,
-                      (long long)now.tv_sec * 1000000000ll + now.tv_nsec, (int)getpid(), s.size,
-                      s.strategy, what->restart, s.restore_epoch);
+                      "unix_ns=%lld monotonic_ns=%" PRIu64
+                      " pid=%d ranks=%u strategy=%s restart=%d epoch=%" PRIu64,
+                      (long long)now.tv_sec * 1000000000ll + now.tv_nsec, dv_now_ns(),
+                      (int)getpid(), s.size, s.strategy, what->restart, s.restore_epoch);
         run(&s);
         exit_status = s.exit_status;
     }

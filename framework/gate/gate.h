@@ -19,9 +19,9 @@
 #define DV_SPLIT 0x400000000000
 #define DV_GATE_BASE 0x100000000000
 #define DV_GATE_BYTES 0x10000
-#define DV_RESIDENT_BASE 0x100000100000
+#define DV_RESIDENT_BASE 0x100000100000 /* to DV_BREAK_BASE there is nothing else */
 #define DV_BREAK_BASE 0x100080000000
-#define DV_GATE_ABI 1
+#define DV_GATE_ABI 2
 #define DV_PARK_SIGNAL 33 /* glibc's SIGSETXID: no program can block it through libc */
 
 /* Offsets for assembly; checked below. */
@@ -112,6 +112,7 @@ struct dv_sigaction {
     uint64_t handler, flags, restorer, mask;
 };
 
+#define DV_FORMER_PIDS 15u
 struct dv_gate {
     uint64_t magic;
     uint32_t abi, fsgsbase; /* fsgsbase: rdfsbase/wrfsbase may be used, else arch_prctl */
@@ -141,6 +142,8 @@ struct dv_gate {
     void *vdso_clock_gettime, *vdso_gettimeofday, *vdso_time, *vdso_getcpu, *vdso_clock_getres;
     uint64_t stack_start, stack_end; /* the main thread's stack as the loader mapped it */
     uint64_t tid_address; /* what the upper libc gave to set_tid_address: its cached thread id */
+    /* The process's id; those it had before its last restores, a ring, by which the application may still call itself. */
+    uint32_t pid, former_pids[DV_FORMER_PIDS], former_pid_count;
     uint64_t descriptor_limit; /* RLIMIT_NOFILE as the application set it; 0: never */
     char program[512]; /* absolute path of the application, what /proc/self/exe should say */
     struct dv_sigaction signals[DV_SIGNALS];

@@ -13,12 +13,15 @@
 
 uint64_t dv_checksum64_avx512(const void *bytes, size_t length)
 {
-    return XXH3_64bits(bytes, length);
+    uint64_t hash = XXH3_64bits(bytes, length);
+    dv_vectors_leave();
+    return hash;
 }
 
 void dv_checksum128_avx512(const void *bytes, size_t length, uint64_t checksum[2])
 {
     XXH128_hash_t hash = XXH3_128bits(bytes, length);
+    dv_vectors_leave();
     checksum[0] = hash.low64;
     checksum[1] = hash.high64;
 }

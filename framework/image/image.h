@@ -117,7 +117,8 @@ void dv_image_writer_next_region(struct dv_image_writer *writer);
 enum dv_status dv_image_write_section(struct dv_image_writer *writer, enum dv_image_section kind,
                                       const void *bytes, size_t length) DV_CHECKED;
 /* Add the pages [address, address + length) whose contents are at `source` (usually the same number; another place when
- * the pages are not readable directly). Zero pages are left out. Page aligned, ascending, not overlapping. */
+ * the pages are not readable directly); they must not change during the call. Zero pages are left out. Page aligned, ascending,
+ * not overlapping. */
 enum dv_status dv_image_write_pages(struct dv_image_writer *writer, uint64_t address,
                                     uint64_t length, const void *source) DV_CHECKED;
 /* The pages [address, address + length) are as in the parent. In one ascending order with dv_image_write_pages. */

@@ -73,7 +73,7 @@ static void *map_anonymous(size_t bytes, int flags)
 static enum dv_status take_memory(struct dv_image_writer *w, const struct dv_image_spec *spec)
 {
     const size_t page_bytes = sizeof *w->runs + sizeof *w->spans;
-    const size_t fixed = DV_WRITER_OUT_BYTES + DV_IMAGE_BLOCK_BYTES + DV_WRITER_SAMPLE_BYTES;
+    const size_t fixed = DV_WRITER_OUT_BYTES + DV_WRITER_SAMPLE_BYTES;
     w->most_pages = (size_t)spec->most_pages;
     w->shared = map_anonymous(sizeof *w->shared, MAP_SHARED);
     if (w->most_pages <= (SIZE_MAX / 2 - fixed) / page_bytes) {
@@ -87,8 +87,7 @@ static enum dv_status take_memory(struct dv_image_writer *w, const struct dv_ima
         return dv_fail(MODULE, status, "cannot write %s: no memory for the tables of %llu pages",
                        w->path, (unsigned long long)spec->most_pages);
     w->out = w->memory;
-    w->block = w->out + DV_WRITER_OUT_BYTES;
-    w->sample = w->block + DV_IMAGE_BLOCK_BYTES;
+    w->sample = w->out + DV_WRITER_OUT_BYTES;
     w->runs = (struct dv_disk_run *)(void *)(w->sample + DV_WRITER_SAMPLE_BYTES);
     w->spans = (struct dv_disk_span *)(void *)(w->runs + w->most_pages);
     return DV_OK;

@@ -40,7 +40,6 @@ struct dv_image_writer {
     size_t memory_bytes;
     char *out; /* the last `out_used` bytes before `offset`, not written yet */
     size_t out_used;
-    char *block;  /* a copy of the block in hand, if the source may change under our feet */
     char *sample; /* for choosing a codec */
     struct dv_disk_run *runs;
     struct dv_disk_span *spans;

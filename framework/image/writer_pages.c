@@ -129,12 +129,11 @@ static enum dv_status write_block(struct dv_image_writer *w, uint64_t address, s
 
 enum fate { ZERO, SAME, STORED };
 
-/* What becomes of a page. `copy`: where its bytes must stand still, or NULL. */
-static enum fate examine(struct dv_image_writer *w, uint64_t address, const char *page, char *copy)
+/* What becomes of a page. Processors do not fetch across the end of a page by themselves. */
+static enum fate examine(struct dv_image_writer *w, uint64_t address, const char *page)
 {
+    __builtin_prefetch(page + DV_DISK_PAGE);
     int zero = dv_page_is_zero(page);
-    if (copy && !zero)
-        page = memcpy(copy, page, DV_DISK_PAGE);
     int same = w->filter && !w->filter(w->filter_arg, address, zero ? NULL : page);
     if (zero)
         return ZERO;
@@ -144,14 +143,11 @@ static enum fate examine(struct dv_image_writer *w, uint64_t address, const char
 /* The block that begins at `done`, if there is one, and what ends it. */
 static enum dv_status next_block(struct dv_image_writer *w, struct pages *p)
 {
-    /* The application, or others, may be writing to what a forked child reads, if it is shared memory: zero check, filter,
-     * checksum and file must all see the same bytes, so they see a copy. */
-    char *copy = w->forked ? w->block : NULL;
     uint64_t from = p->done;
     size_t length = 0;
     enum fate fate = STORED;
     while (length < DV_IMAGE_BLOCK_BYTES && p->done < p->length && fate == STORED) {
-        fate = examine(w, p->address + p->done, p->source + p->done, copy ? copy + length : NULL);
+        fate = examine(w, p->address + p->done, p->source + p->done);
         p->done += DV_DISK_PAGE;
         if (fate == STORED)
             length += DV_DISK_PAGE;
@@ -160,7 +156,7 @@ static enum dv_status next_block(struct dv_image_writer *w, struct pages *p)
     if (length) {
         if (w->codec == DV_CODEC_AUTO)
             choose_codec(w, p, from);
-        status = write_block(w, p->address + from, length, copy ? copy : p->source + from);
+        status = write_block(w, p->address + from, length, p->source + from);
     }
     if (!status && fate == ZERO)
         w->footer.zero_bytes += DV_DISK_PAGE;

@@ -88,6 +88,17 @@ static int split(void)
     return in_child(split_body);
 }
 
+static int opener_body(void)
+{
+    dv_lower_fds_start();
+    return dv_split_enter() == DV_OK && open("/dev/null", O_RDONLY) >= dv_rank.lower_fd_base;
+}
+
+static int opener(void)
+{
+    return in_child(opener_body);
+}
+
 static int break_body(void)
 {
     if (dv_break_set(DV_BREAK_BASE) != DV_OK)
@@ -205,6 +216,8 @@ static const struct test tests[] = {
      "seccomp(2)"},
     {"the address-space split", REQUIRED, split,
      "see the two lines above; in a container allow seccomp(2)"},
+    {"opening files beyond the application's descriptors (SECCOMP_ADDFD_FLAG_SEND)", REQUIRED,
+     opener, "Linux 5.14 or later"},
     {"moving the break (PR_SET_MM_MAP)", REQUIRED, move_break,
      "a kernel with CONFIG_CHECKPOINT_RESTORE"},
     {"thread pointer by wrfsbase", HELPFUL, fsgsbase,

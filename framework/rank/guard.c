@@ -630,8 +630,12 @@ static int mapping(const struct seccomp_data *call)
     case SYS_mremap:
         move_mapping(args);
         return 1;
-    case SYS_madvise: /* may drop contents */
-        open_bytes(args[0], args[1]);
+    case SYS_madvise:
+        /* What children do not get must be a region of its own: a forked writer looks at the first page of each. */
+        if (args[2] == MADV_DONTFORK || args[2] == MADV_WIPEONFORK)
+            dv_protect_forget(args[0], args[0] + args[1]);
+        else /* may drop contents */
+            open_bytes(args[0], args[1]);
         return 1;
     case SYS_brk:
         change_break(args[0]);

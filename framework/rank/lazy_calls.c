@@ -5,8 +5,11 @@
  * call:
  *
  *      madvise(MADV_DONTNEED, MADV_FREE ...)   would bring back the image's contents instead of zeros: zeros are mapped
+ *      madvise(MADV_WIPEONFORK, MADV_REMOVE)   is answered otherwise for a file's: anonymous memory, with its contents
  *      mremap                                  works on one mapping: what was one becomes one again, with its contents
  *      exit_group                              is held until the memory is known to have been what was captured
+ *
+ * Where the guard (guard.h) watches, madvise is notified with any other advice too, and nothing happens here.
  *
  * Everything here runs on the placement thread (but for dv_lazy_calls_verifying and dv_lazy_calls_verified), makes system
  * calls from the exempt page only and allocates nothing. Threads of the application that use a range while another gives
@@ -125,6 +128,37 @@ static void walk(uint64_t start, uint64_t end, int (*each)(void *arg, const stru
     DV_RAW(SYS_close, lines.fd);
 }
 
+/* ---- anonymous memory with the same contents ----------------------------- */
+
+/* Through /proc/self/mem, since the range need not be readable. */
+static int copy_range(uint64_t to, uint64_t from, uint64_t length)
+{
+    long fd = DV_RAW(SYS_open, "/proc/self/mem", O_RDONLY | O_CLOEXEC, 0);
+    uint64_t done = 0;
+    while (fd >= 0 && done < length) {
+        long got = DV_RAW(SYS_pread64, fd, to + done, length - done, from + done);
+        if (got <= 0)
+            break;
+        done += (uint64_t)got;
+    }
+    if (fd >= 0)
+        DV_RAW(SYS_close, fd);
+    return done == length;
+}
+
+/* If there is no memory for it all is as it was. */
+static void make_anonymous(uint64_t start, uint64_t length, int protection)
+{
+    long copy =
+        DV_RAW(SYS_mmap, 0, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (copy < 0 && copy > -4096)
+        return;
+    if (!copy_range((uint64_t)copy, start, length) ||
+        DV_RAW(SYS_mprotect, copy, length, protection) != 0 ||
+        DV_RAW(SYS_mremap, copy, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, start) < 0)
+        DV_RAW(SYS_munmap, copy, length);
+}
+
 /* ---- madvise ------------------------------------------------------------- */
 
 /* A walk must not see its own changes: the pieces are noted first, and more of them in a further round. */
@@ -143,17 +177,40 @@ static int note_lazy(void *arg, const struct line *line)
     return n->count < NOTED;
 }
 
-void dv_lazy_before_madvise(uint64_t start, uint64_t length)
+/* Zeros, unless the kernel refuses to take such memory back (it is locked): then it will refuse the application, too. */
+static void map_zeros(const struct line *piece, int advice)
+{
+    uint64_t length = piece->end - piece->start;
+    int same = advice == DV_ADVICE_DONTNEED_LOCKED ? advice : MADV_DONTNEED;
+    if (DV_RAW(SYS_madvise, piece->start, length, same) == 0)
+        DV_RAW(SYS_mmap, piece->start, length, piece->protection,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+}
+
+static int gives_back(int advice)
+{
+    return advice == MADV_DONTNEED || advice == DV_ADVICE_DONTNEED_LOCKED || advice == MADV_FREE ||
+           advice == DV_ADVICE_GUARD_INSTALL;
+}
+
+void dv_lazy_before_madvise(uint64_t start, uint64_t length, int advice)
 {
     uint64_t end = start + ((length + PAGE - 1) & ~(PAGE - 1));
+    if (!gives_back(advice) && advice != MADV_WIPEONFORK && advice != MADV_REMOVE)
+        return;
     if ((start & (PAGE - 1)) != 0 || end < start || start >= DV_SPLIT)
         return; /* the kernel refuses it */
     do {
         noted.count = 0;
         walk(start, end, note_lazy, &noted);
-        for (size_t i = 0; i < noted.count; i++)
-            DV_RAW(SYS_mmap, noted.piece[i].start, noted.piece[i].end - noted.piece[i].start,
-                   noted.piece[i].protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        for (size_t i = 0; i < noted.count; i++) {
+            const struct line *piece = &noted.piece[i];
+            if (gives_back(advice))
+                map_zeros(piece, advice);
+            else
+                make_anonymous(piece->start, piece->end - piece->start, piece->protection);
+            start = piece->end;
+        }
     } while (noted.count == NOTED);
 }
 
@@ -162,6 +219,7 @@ void dv_lazy_before_madvise(uint64_t start, uint64_t length)
 struct range {
     uint64_t next; /* up to here it is mapped without a gap */
     int protection, lazy, mixed;
+    unsigned mappings;
 };
 
 static int examine(void *arg, const struct line *line)
@@ -173,23 +231,8 @@ static int examine(void *arg, const struct line *line)
     range->lazy |= is_lazy(line);
     range->mixed |= line->inode != 0 && !is_lazy(line);
     range->next = line->end;
+    range->mappings++;
     return 1;
-}
-
-/* Through /proc/self/mem, since the range need not be readable. */
-static int copy_range(uint64_t to, uint64_t from, uint64_t length)
-{
-    long fd = DV_RAW(SYS_open, "/proc/self/mem", O_RDONLY | O_CLOEXEC, 0);
-    uint64_t done = 0;
-    while (fd >= 0 && done < length) {
-        long got = DV_RAW(SYS_pread64, fd, to + done, length - done, from + done);
-        if (got <= 0)
-            break;
-        done += (uint64_t)got;
-    }
-    if (fd >= 0)
-        DV_RAW(SYS_close, fd);
-    return done == length;
 }
 
 void dv_lazy_before_mremap(uint64_t start, uint64_t length)
@@ -199,18 +242,10 @@ void dv_lazy_before_mremap(uint64_t start, uint64_t length)
     if ((start & (PAGE - 1)) != 0 || start + length < start || start + length > DV_SPLIT)
         return;
     walk(start, start + length, examine, &range);
-    /* Where it was not one mapping before, the call fails as it would have then. */
-    if (!range.lazy || range.mixed || range.next != start + length)
-        return;
-    long copy =
-        DV_RAW(SYS_mmap, 0, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (copy < 0 && copy > -4096)
-        return; /* no memory: mremap answers EFAULT, which callers of realloc do not see */
-    if (copy_range((uint64_t)copy, start, length) &&
-        DV_RAW(SYS_mprotect, copy, length, range.protection) == 0 &&
-        DV_RAW(SYS_mremap, copy, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, start) >= 0)
-        return;
-    DV_RAW(SYS_munmap, copy, length);
+    /* Several mappings that look alike are what advice has left of one, most likely. Without memory for it mremap answers
+     * EFAULT, which callers of realloc do not see. */
+    if ((range.lazy || range.mappings > 1) && !range.mixed && range.next == start + length)
+        make_anonymous(start, length, range.protection);
 }
 
 /* ---- exit ---------------------------------------------------------------- */

@@ -14,8 +14,8 @@
  * madvise and mremap (lazy_calls.c).
  *
  * The lower half's descriptors are out of its reach (close, close_range), and RLIMIT_NOFILE is the application's own.
- * Calls by which libc names the main thread (tgkill, sched_setaffinity ...) are made with its present id, because after a
- * restore libc still goes by the one it had at first.
+ * Calls by which the application names itself (kill, tgkill, sched_setaffinity ...) are made with its present id: after a
+ * restore it may still go by an earlier one, as libc does.
  *
  * The placement thread makes system calls from the exempt page only, takes no lock, allocates
  * nothing. A forked child is told apart by its process id and left alone. Sources: seccomp(2),
@@ -162,9 +162,18 @@ static long lower_shmdt(const __u64 *args)
     return ret;
 }
 
+/* A number of ours for every copy of a descriptor, and one that no openat is being given just now. */
+static long lower_duplicate(const __u64 *args)
+{
+    const uint64_t base = (uint64_t)dv_rank.lower_fd_base;
+    return DV_RAW(SYS_fcntl, args[0], args[1], args[2] > base ? args[2] : base);
+}
+
 static long lower_call(const struct seccomp_data *call)
 {
     switch (call->nr) {
+    case SYS_fcntl:
+        return lower_duplicate(call->args);
     case SYS_mmap:
         return lower_mmap(call->args);
     case SYS_munmap:
@@ -184,9 +193,6 @@ static long lower_call(const struct seccomp_data *call)
 
 #define CONTINUE 1 /* let the kernel do the call itself */
 #define LATER 2    /* answered later */
-
-/* Advice that makes a difference between anonymous memory and a mapping of an image. */
-#define ADVICE_DONTNEED_LOCKED 24
 
 long dv_place_read(void *to, uint64_t from, size_t bytes)
 {
@@ -251,19 +257,32 @@ static long upper_descriptor_limit(const __u64 *args)
     return ret;
 }
 
-/* A call that names the main thread by the id that libc has cached. After a restore that is the id it had when the
- * process was first started: libc marks locks with it, so it must stay. `which`: the argument that is the id. */
-static long upper_by_thread(const struct seccomp_data *call, int which, int64_t *value)
+/* Does the application mean itself, by an id that it had before a restore? One of them is the thread id that libc has
+ * cached when the process was first started: it marks locks with it, so it must stay. */
+static int is_former_id(pid_t id)
+{
+    const struct dv_gate *gate = DV_GATE;
+    int former = gate->tid_address != 0 && id == *(const pid_t *)gate->tid_address;
+    for (uint32_t i = 0; i < DV_FORMER_PIDS && i < gate->former_pid_count; i++)
+        former |= id == (pid_t)gate->former_pids[i];
+    return former && id != place.pid;
+}
+
+/* A call whose first `ids` arguments are ids of a process or thread: those that were ours are ours now. */
+static long upper_by_id(const struct seccomp_data *call, int ids, int64_t *value)
 {
     uint64_t arg[6];
+    int changed = 0;
     memcpy(arg, call->args, sizeof arg);
-    if (DV_GATE->tid_address == 0 || (pid_t)arg[which] != *(const pid_t *)DV_GATE->tid_address ||
-        (pid_t)arg[which] == place.pid)
+    for (int i = 0; i < ids; i++)
+        if (is_former_id((pid_t)arg[i])) {
+            arg[i] = (uint64_t)place.pid;
+            changed = 1;
+        }
+    if (!changed)
         return CONTINUE;
-    arg[which] = (uint64_t)place.pid;
-    long ret = dv_raw_syscall(call->nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
-    *value = ret;
-    return ret < 0 ? ret : 0;
+    *value = dv_raw_syscall(call->nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+    return *value < 0 ? *value : 0;
 }
 
 static long upper_call(const struct seccomp_notif *notif, int64_t *value)
@@ -286,7 +305,7 @@ static long upper_call(const struct seccomp_notif *notif, int64_t *value)
         dv_agent_exiting((int)args[0]);
         return CONTINUE;
     case SYS_madvise:
-        dv_lazy_before_madvise(args[0], args[1]);
+        dv_lazy_before_madvise(args[0], args[1], (int)args[2]);
         return CONTINUE;
     case SYS_mremap:
         dv_lazy_before_mremap(args[0], args[1]);
@@ -296,17 +315,29 @@ static long upper_call(const struct seccomp_notif *notif, int64_t *value)
     case SYS_prlimit64:
         return upper_descriptor_limit(args);
     case SYS_tgkill:
-        return upper_by_thread(&notif->data, 1, value);
+    case SYS_rt_tgsigqueueinfo:
+        return upper_by_id(&notif->data, 2, value);
+    case SYS_kill:
+    case SYS_rt_sigqueueinfo:
     case SYS_sched_setaffinity:
     case SYS_sched_getaffinity:
     case SYS_sched_setparam:
     case SYS_sched_getparam:
     case SYS_sched_setscheduler:
     case SYS_sched_getscheduler:
-        return upper_by_thread(&notif->data, 0, value);
+        return upper_by_id(&notif->data, 1, value);
     default:
         return CONTINUE;
     }
+}
+
+/* The opener does not have the directories of the lower half; nobody opens relative to one so far. */
+static long lower_open(const struct seccomp_notif *notif)
+{
+    if ((int)notif->data.args[0] != AT_FDCWD && *(const char *)notif->data.args[1] != '/')
+        return CONTINUE;
+    long ret = dv_opener_open(notif);
+    return ret == 0 ? LATER : ret;
 }
 
 /* ---- the thread ---------------------------------------------------------- */
@@ -324,6 +355,8 @@ static void answer(const struct seccomp_notif *notif)
     long ret;
     if (!is_ours((pid_t)notif->pid))
         ret = CONTINUE;
+    else if (notif->data.nr == SYS_openat && notif->data.instruction_pointer >= DV_SPLIT)
+        ret = lower_open(notif);
     else if (notif->data.instruction_pointer >= DV_SPLIT) {
         ret = lower_call(&notif->data);
         value = ret;
@@ -382,33 +415,43 @@ static long install_filter(void)
     /* Jump distances count instructions; the labels at the right say where they lead. */
     struct sock_filter program[] = {
         LOAD(FIELD(nr)),
-        IF_EQUAL(SYS_mmap, 25, 0),                       /* -> lower */
-        IF_EQUAL(SYS_munmap, 24, 0),                     /* -> lower */
-        IF_EQUAL(SYS_mremap, 20, 0),                     /* -> either */
-        IF_EQUAL(SYS_brk, 22, 0),                        /* -> lower */
-        IF_EQUAL(SYS_shmat, 21, 0),                      /* -> lower */
-        IF_EQUAL(SYS_shmdt, 20, 0),                      /* -> lower */
-        IF_EQUAL(SYS_rt_sigaction, 31, 0),               /* -> upper */
-        IF_EQUAL(SYS_readlink, 30, 0),                   /* -> upper */
-        IF_EQUAL(SYS_readlinkat, 29, 0),                 /* -> upper */
-        IF_EQUAL(SYS_set_tid_address, 28, 0),            /* -> upper */
-        IF_EQUAL(SYS_exit_group, 27, 0),                 /* -> upper */
-        IF_EQUAL(SYS_close_range, 26, 0),                /* -> upper */
-        IF_EQUAL(SYS_prlimit64, 25, 0),                  /* -> upper */
-        IF_EQUAL(SYS_sched_setaffinity, 24, 0),          /* -> upper */
-        IF_EQUAL(SYS_sched_getaffinity, 23, 0),          /* -> upper */
-        IF_EQUAL(SYS_sched_setparam, 22, 0),             /* -> upper */
-        IF_EQUAL(SYS_sched_getparam, 21, 0),             /* -> upper */
-        IF_EQUAL(SYS_sched_setscheduler, 20, 0),         /* -> upper */
-        IF_EQUAL(SYS_sched_getscheduler, 19, 0),         /* -> upper */
-        IF_EQUAL(SYS_tgkill, 18, 0),                     /* -> upper */
-        IF_EQUAL(SYS_close, 21, 0),                      /* -> close */
-        IF_EQUAL(lazily ? SYS_madvise : NO_CALL, 26, 0), /* -> advice */
+        IF_EQUAL(SYS_openat, 34, 0),                     /* -> lower */
+        IF_EQUAL(SYS_mmap, 33, 0),                       /* -> lower */
+        IF_EQUAL(SYS_munmap, 32, 0),                     /* -> lower */
+        IF_EQUAL(SYS_mremap, 24, 0),                     /* -> either */
+        IF_EQUAL(SYS_brk, 30, 0),                        /* -> lower */
+        IF_EQUAL(SYS_shmat, 29, 0),                      /* -> lower */
+        IF_EQUAL(SYS_shmdt, 28, 0),                      /* -> lower */
+        IF_EQUAL(SYS_rt_sigaction, 39, 0),               /* -> upper */
+        IF_EQUAL(SYS_readlink, 38, 0),                   /* -> upper */
+        IF_EQUAL(SYS_readlinkat, 37, 0),                 /* -> upper */
+        IF_EQUAL(SYS_set_tid_address, 36, 0),            /* -> upper */
+        IF_EQUAL(SYS_exit_group, 35, 0),                 /* -> upper */
+        IF_EQUAL(SYS_close_range, 34, 0),                /* -> upper */
+        IF_EQUAL(SYS_prlimit64, 33, 0),                  /* -> upper */
+        IF_EQUAL(SYS_sched_setaffinity, 32, 0),          /* -> upper */
+        IF_EQUAL(SYS_sched_getaffinity, 31, 0),          /* -> upper */
+        IF_EQUAL(SYS_sched_setparam, 30, 0),             /* -> upper */
+        IF_EQUAL(SYS_sched_getparam, 29, 0),             /* -> upper */
+        IF_EQUAL(SYS_sched_setscheduler, 28, 0),         /* -> upper */
+        IF_EQUAL(SYS_sched_getscheduler, 27, 0),         /* -> upper */
+        IF_EQUAL(SYS_kill, 26, 0),                       /* -> upper */
+        IF_EQUAL(SYS_rt_sigqueueinfo, 25, 0),            /* -> upper */
+        IF_EQUAL(SYS_rt_tgsigqueueinfo, 24, 0),          /* -> upper */
+        IF_EQUAL(SYS_tgkill, 23, 0),                     /* -> upper */
+        IF_EQUAL(SYS_close, 26, 0),                      /* -> close */
+        IF_EQUAL(SYS_fcntl, 5, 0),                       /* -> duplicate */
+        IF_EQUAL(lazily ? SYS_madvise : NO_CALL, 30, 0), /* -> advice */
         ANSWER(SECCOMP_RET_ALLOW),
         /* either: mremap from below the split matters where memory is mapped from images */
         LOAD(FIELD(instruction_pointer) + 4),
-        IF_AT_LEAST(DV_SPLIT >> 32, 1, 0), /* -> lower */
+        IF_AT_LEAST(DV_SPLIT >> 32, 5, 0), /* -> lower */
         ANSWER(lazily ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW),
+        /* duplicate */
+        LOAD(FIELD(args[1])),
+        IF_EQUAL(F_DUPFD, 2, 0),         /* -> lower */
+        IF_EQUAL(F_DUPFD_CLOEXEC, 1, 0), /* -> lower */
+        ANSWER(SECCOMP_RET_ALLOW),
         /* lower: from above the split and not exempt; mmap only if no address is asked for */
         LOAD(FIELD(instruction_pointer) + 4),
         IF_AT_LEAST(DV_SPLIT >> 32, 0, 9), /* -> allow */
@@ -436,11 +479,12 @@ static long install_filter(void)
         ANSWER(SECCOMP_RET_ERRNO | EBADF),
         /* advice: what gives memory back, or is for anonymous memory only */
         LOAD(FIELD(args[2])),
-        IF_EQUAL(MADV_DONTNEED, 5, 0),          /* -> from below? */
-        IF_EQUAL(MADV_FREE, 4, 0),              /* -> from below? */
-        IF_EQUAL(MADV_REMOVE, 3, 0),            /* -> from below? */
-        IF_EQUAL(MADV_WIPEONFORK, 2, 0),        /* -> from below? */
-        IF_EQUAL(ADVICE_DONTNEED_LOCKED, 1, 0), /* -> from below? */
+        IF_EQUAL(MADV_DONTNEED, 6, 0),             /* -> from below? */
+        IF_EQUAL(MADV_FREE, 5, 0),                 /* -> from below? */
+        IF_EQUAL(MADV_REMOVE, 4, 0),               /* -> from below? */
+        IF_EQUAL(MADV_WIPEONFORK, 3, 0),           /* -> from below? */
+        IF_EQUAL(DV_ADVICE_DONTNEED_LOCKED, 2, 0), /* -> from below? */
+        IF_EQUAL(DV_ADVICE_GUARD_INSTALL, 1, 0),   /* -> from below? */
         ANSWER(SECCOMP_RET_ALLOW),
         LOAD(FIELD(instruction_pointer) + 4),
         IF_AT_LEAST(DV_SPLIT >> 32, 0, 1),
@@ -479,8 +523,16 @@ enum dv_status dv_placement_start(uint64_t start, uint64_t end)
                  strerror((int)-fd));
         return DV_ERR_SYSTEM;
     }
-    place.listener = dv_lower_fd((int)fd);
+    place.listener = (int)DV_RAW(SYS_fcntl, fd, F_DUPFD_CLOEXEC, dv_rank.lower_fd_base);
+    close((int)fd);
+    if (place.listener < 0) {
+        dv_error("placement", "no room for a descriptor from %d on: %s", dv_rank.lower_fd_base,
+                 strerror(-place.listener));
+        return DV_ERR_SYSTEM;
+    }
     atomic_store(&place.ready, 1);
+    if (dv_opener_start(place.listener) != DV_OK)
+        return DV_ERR_SYSTEM;
     dv_guard_start();
     return DV_OK;
 }

@@ -10,6 +10,7 @@
  *      signals.c         dispositions, the parking signal
  *      threads.c         lower threads; thread pointers for upper ones
  *      lower_fds.c       keeps our descriptors high
+ *      opener.c          opens files without a low number even for a moment
  *      agent.c           talks to the supervisor, stops the main thread
  *      lower.c, thunk.c  struct dv_lower; callbacks into the application
  *      mpi_calls.c       bounded blocking MPI calls
@@ -169,7 +170,7 @@ enum dv_status dv_restore_run(void) DV_CHECKED;
 /* ---- lazy_calls.c -------------------------------------------------------- */
 /* In a process whose memory was restored lazily: before a call of the application that would have another effect on a
  * mapping of an image than on the anonymous memory that it stands for. Placement thread only. */
-void dv_lazy_before_madvise(uint64_t start, uint64_t length);
+void dv_lazy_before_madvise(uint64_t start, uint64_t length, int advice);
 void dv_lazy_before_mremap(uint64_t start, uint64_t length);
 /* What the application ends with counts only once its memory is known to have been right: an exit that comes earlier is
  * held. 1: held, the notification `id` will be answered later. Placement thread only. */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #ifndef HWCAP2_FSGSBASE
 #define HWCAP2_FSGSBASE (1 << 1)
@@ -60,9 +61,18 @@ enum dv_status dv_resident_map(void)
     return DV_OK;
 }
 
+static void note_pid(struct dv_gate *gate)
+{
+    const uint32_t pid = (uint32_t)getpid();
+    if (gate->pid != 0 && gate->pid != pid)
+        gate->former_pids[gate->former_pid_count++ % DV_FORMER_PIDS] = gate->pid;
+    gate->pid = pid;
+}
+
 void dv_gate_fill(void)
 {
     struct dv_gate *gate = DV_GATE;
+    note_pid(gate);
     uint64_t vdso = getauxval(AT_SYSINFO_EHDR);
     gate->fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
     gate->stop = 0;

@@ -30,6 +30,8 @@ static struct dv_sigaction natural(struct dv_sigaction action)
 {
     if (is_handler(action.handler)) {
         action.handler = dv_resident_deliver_address;
+        action.flags |= SA_RESTORER;
+        action.restorer = dv_resident_restorer_address;
         if (dv_guard_has_stack()) /* which is not the application's */
             action.flags &= ~(uint64_t)SA_ONSTACK;
     }

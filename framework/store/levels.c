@@ -135,8 +135,14 @@ enum dv_status dv_level_make_epoch(const char *job, const struct dv_place *place
 
 enum dv_status dv_level_remove_epoch(const char *job, const struct dv_place *place, uint64_t epoch)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], manifest[PATH_MAX + 16];
     enum dv_status first = DV_OK;
+    /* A commit that failed late may have left one; without it a kill from here on leaves no epoch that is half there. */
+    dv_epoch_directory(job, epoch, path, sizeof path);
+    snprintf(manifest, sizeof manifest, "%s/manifest", path);
+    if (unlink(manifest) != 0 && errno != ENOENT)
+        first = dv_fail(MODULE, dv_status_from_errno(errno), "cannot remove %s: %s", manifest,
+                        dv_errno_text(errno));
     for (uint32_t i = 0; i <= place->node_count; i++) {
         dv_epoch_directory(i < place->node_count ? place->node[i] : job, epoch, path, sizeof path);
         enum dv_status status = dv_remove_tree(path);

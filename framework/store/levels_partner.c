@@ -69,9 +69,12 @@ static enum dv_status copy_image(const struct dv_manifest *m, uint32_t rank, con
     else
         status = copy_bytes(from, to, from_path, temporary);
     close(from);
-    if (!status && !dv_level_image_is_good(m, rank, temporary, true))
-        status = dv_fail(MODULE, DV_ERR_DAMAGED, "%s could not be copied whole to %s", from_path,
-                         to_path);
+    if (!status && !dv_level_image_is_good(m, rank, temporary, true)) {
+        char why[300];
+        snprintf(why, sizeof why, "%s", dv_why());
+        status = dv_fail(MODULE, DV_ERR_DAMAGED, "%s could not be copied whole to %s: %s",
+                         from_path, to_path, why);
+    }
     if (!status)
         return dv_level_finish_file(to, to_path);
     if (to >= 0)

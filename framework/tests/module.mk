@@ -30,6 +30,9 @@ unit-image-levels_SRCS := framework/tests/unit/image_levels.c
 unit-image-levels_LIBS := dvstore dvimage dvcommon -lcmocka -pthread
 unit-image-compact_SRCS := framework/tests/unit/image_compact.c
 unit-image-compact_LIBS := dvstore dvimage dvcommon -lcmocka -pthread
+UNIT_TESTS += unit-store-faults
+unit-store-faults_SRCS := framework/tests/unit/store_faults.c
+unit-store-faults_LIBS := dvstore dvimage dvcommon -lcmocka -pthread
 
 # The image reader's fuzz target: with libFuzzer (`make fuzz`), and with a main that replays the corpus.
 TEST_PROGRAMS += fuzz-image-corpus
@@ -44,12 +47,16 @@ $(O)/fuzz/image-reader: $(FUZZ_SRCS) $(wildcard framework/image/*.h framework/co
 	$(Q)$(CLANG) $(DV_CPPFLAGS) $(FUZZ_CFLAGS) $(FUZZ_SRCS) $(dvimage_SYSTEM) -o $@
 
 # capture
-DV_CAPTURE_TESTS := roundtrip regions descriptors lazy protect
+DV_CAPTURE_TESTS := roundtrip regions descriptors lazy protect wp
 UNIT_TESTS += $(addprefix unit-capture-,$(DV_CAPTURE_TESTS))
 $(foreach t,$(DV_CAPTURE_TESTS),$(eval unit-capture-$(t)_SRCS := framework/tests/unit/capture_$(t).c) \
   $(eval unit-capture-$(t)_LIBS := dvcapture dvcapturestrategies dvstore dvimage dvcommon -lcmocka -pthread))
 
 # control and the command
+TEST_PROGRAMS += fault-commit
+fault-commit_SRCS := framework/tests/programs/fault_commit.c
+fault-commit_CPPFLAGS := -I. -Iframework
+fault-commit_LIBS := dvcommon -lcmocka
 TEST_PROGRAMS += fake-rank
 fake-rank_SRCS := framework/tests/programs/fake_rank.c
 fake-rank_LIBS := dvcontrol dvstore dvimage dvcommon -lxxhash -pthread

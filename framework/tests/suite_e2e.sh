@@ -4,6 +4,8 @@ e2e=$top/framework/tests/e2e
 tests=$DEJAVU_BUILD/tests
 hazard_runs=${DEJAVU_HAZARD_RUNS:-2}
 
+slots=2 # single processes, which sleep most of the time
+
 for name in missing-program not-executable static-program script not-elf wrong-strategy wrong-option bad-interval wrong-verb \
     job-is-no-directory unwritable-job foreign-job running-already used-already not-running no-epochs wrong-epoch closed-streams; do
     test_case "bad-input-$name" 120 "$e2e/bad_input.py" $name
@@ -13,7 +15,7 @@ for name in truncated-image image-without-footer empty-image flipped-header flip
     changed-program other-program other-rank-count moved-job full-disk file-size-limit; do
     test_case "damage-$name" 180 "$e2e/damage.py" $name
 done
-for name in calls again chain damaged-image damaged-image-at-the-end unknown-way; do
+for name in calls calls-guarded again chain damaged-image damaged-image-at-the-end unknown-way; do
     test_case "lazy-$name" 120 "$e2e/lazy.py" $name
 done
 for name in thread child socket timer; do
@@ -38,6 +40,8 @@ for name in compute vector altstack masks append reading unnamed duplicates file
 done
 hazard sleeping 32
 hazard churn 3000
+test_case hazard-stepping $((60 + 60 * hazard_runs)) "$e2e/kill.py" --ranks 0 --runs "$hazard_runs" --kills 4 --when checkpoint \
+    --interval 0.05:0.15 --commits 1 --limit 60 -- "$tests/hazard-stepping" 60
 
 # Tracker mprotect: what it reports is taken as it is, and compared with a full image of the same instant.
 for name in kernelwrites faults coroutines altstack masks heap commands; do
@@ -55,7 +59,11 @@ for capture in full incremental; do
     done
 done
 
-# The store: lost nodes, chains compacted.
+# A commit that fails, or is killed, at its system calls in turn (DEJAVU_FAULTS: see store.py).
+test_case store-commit $([ "${DEJAVU_FAULTS:-}" = all ] && echo 1200 || echo 120) "$e2e/store.py" commit
+
+# The store: lost nodes, chains compacted. With MPI programs, whose ranks use all processors.
+slots=1
 for what in partner rs beyond compact; do
     test_case "store-$what" 240 "$e2e/store.py" "$what"
 done
@@ -71,6 +79,7 @@ for name in ancestor-flipped ancestor-flipped-lazy ancestor-truncated ancestor-l
     restored-memory forkless; do
     test_case "incremental-$name" 180 "$e2e/incremental.py" $name
 done
+slots=2
 # incremental NAME [KILL.PY'S OPTIONS] -- PROGRAM...: every run draws its tracker, codec, chain length ...
 incremental() {
     local name=$1
@@ -95,6 +104,7 @@ test_case ordinary-user 180 "$e2e/ordinary_user.sh" "$e2e/kill.py" --ranks 0 --r
 test_case supervisor-killed 180 "$e2e/kill.py" --ranks 0 --runs 2 --victim supervisor --interval 0.1:0.3 -- \
     "$tests/hazard-append"
 
+slots=1
 # The harness: faults, interruption, resume, damaged records, the schema seen by h5py.
 test_case harness 300 env DEJAVU_BENCH="$DEJAVU_BUILD/bin/dejavu-bench" "$top/harness/tests/e2e_bench.sh" "$DEJAVU_SEED"
 

@@ -248,7 +248,11 @@ static void run_vmwrite(void)
     size_t blocks = prepare(buffer, most < PIPE_BLOCKS ? most : PIPE_BLOCKS, seeds);
     struct iovec local = {buffer, blocks * CHURN_BLOCK},
                  remote = {start_of(&range), blocks * CHURN_BLOCK};
-    CHECK(process_vm_writev(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)(blocks * CHURN_BLOCK));
+    ssize_t put;
+    do /* the process has another id after a restart, which may come between the two calls */
+        put = process_vm_writev(getpid(), &local, 1, &remote, 1, 0);
+    while (put < 0 && errno == ESRCH);
+    CHECK(put == (ssize_t)(blocks * CHURN_BLOCK));
     arrived(&range, seeds, blocks);
 }
 

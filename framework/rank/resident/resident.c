@@ -8,7 +8,8 @@
  *   dv_resident_park        handler of the parking signal: brings the main thread to a safe point
  *   dv_resident_deliver     stands before every handler of the application: gives it the upper
  * thread pointer when the signal arrived while the thread was in the lower half
- *   dv_resident_restorer    sa_restorer of the parking signal
+ *   dv_resident_restorer    sa_restorer of all handlers: whoever is there goes back to code that a signal interrupted,
+ *                           which may be bound to this process
  *   dv_resident_fault       handler of SIGSEGV while memory is protected (rank/guard.h)
  *   dv_resident_park_guarded, dv_resident_deliver_guarded
  *                           the two above while memory is protected: on the guard's signal stack
@@ -270,8 +271,16 @@ static void safe_point(ucontext_t *context)
     go_back(context);
 }
 
-/* Is there a frame of this process's vdso on the stack, under a handler of the application? A handler may have been left
- * by siglongjmp: then the stack comes up above that frame sooner or later. */
+/* Code that may hold addresses of this process's lower half or vdso in registers: both of these, and the resident on its way
+ * to them. */
+static int is_bound_to_process(const greg_t *reg)
+{
+    uint64_t ip = (uint64_t)reg[REG_RIP];
+    return ip >= DV_SPLIT || (ip >= DV_RESIDENT_BASE && ip < DV_BREAK_BASE);
+}
+
+/* Is there a frame of such code on the stack, under a handler of the application? A handler may have been left by siglongjmp:
+ * then the stack comes up above that frame sooner or later. */
 static int over_vdso(const greg_t *reg)
 {
     struct dv_gate *g = DV_GATE;
@@ -289,9 +298,9 @@ void dv_resident_park(int sig, siginfo_t *info, void *context)
         pass_on(sig, info, context);
         return;
     }
-    /* In the lower half, in the real vdso, or in MPI's wrappers: not here. A wrapper looks at
-     * `stop` when it ends; for the rest the agent signals again. */
-    if (dv_fs_get() >= DV_SPLIT || (uint64_t)reg[REG_RIP] >= DV_SPLIT)
+    /* In the lower half, in the real vdso, in the resident, or in MPI's wrappers: not here. A
+     * wrapper looks at `stop` when it ends; for the rest the agent signals again. */
+    if (dv_fs_get() >= DV_SPLIT || is_bound_to_process(reg))
         return;
     if (g->upper != NULL && *g->upper->in_mpi != 0)
         return;
@@ -314,7 +323,7 @@ void dv_resident_deliver(int sig, siginfo_t *info, void *context)
     uint64_t fs = dv_fs_get();
     if (fs >= DV_SPLIT)
         dv_fs_set(*(uint64_t *)(fs + (uint64_t)g->upper_fs_offset));
-    int in_vdso = fs < DV_SPLIT && (uint64_t)reg[REG_RIP] >= DV_SPLIT && on_main_thread();
+    int in_vdso = fs < DV_SPLIT && is_bound_to_process(reg) && on_main_thread();
     uint64_t outer = g->vdso_sp;
     if (in_vdso && outer < (uint64_t)reg[REG_RSP])
         g->vdso_sp = (uint64_t)reg[REG_RSP];
@@ -437,10 +446,12 @@ GUARDED("dv_resident_park_guarded", "dv_resident_park");
 GUARDED("dv_resident_deliver_guarded", "deliver_moved");
 _Static_assert(__builtin_offsetof(struct frame, info) == 312, "assembly knows this offset");
 
+/* These very bytes are what unwinders know a signal's frame by; they look one byte before it first. */
 __asm__(".text\n"
+        "    nop\n"
         ".globl dv_resident_restorer\n"
         ".type dv_resident_restorer, @function\n"
         "dv_resident_restorer:\n"
-        "    mov $15, %eax\n"
+        "    mov $15, %rax\n"
         "    syscall\n"
         ".size dv_resident_restorer, . - dv_resident_restorer\n");

@@ -12,6 +12,6 @@ bench-dirty_SRCS := framework/tests/bench/dirty.c
 bench-dirty_CC := mpicc.mpich
 
 # Tables, environment and statistics are the harness's.
-bench-record_SRCS := $(addprefix framework/tests/bench/,record.c record_tables.c record_summary.c record_stall.c record_restart.c sample.c)
+bench-record_SRCS := $(addprefix framework/tests/bench/,record.c record_tables.c record_summary.c record_stall.c record_restart.c record_cost.c sample.c)
 bench-record_CPPFLAGS := -I. $(HDF5_CPPFLAGS)
 bench-record_LIBS = $(HARNESS_LIBS)

@@ -4,9 +4,11 @@
  *     bench-record bandwidth FILE.h5 BINDIR RUN:RANKS:EVENTS:OUTPUT ...
  *     bench-record stall     FILE.h5 BINDIR RUN:PLACE,PROGRAM,CAPTURE,RANKS:EVENTS:OUTPUT ...
  *     bench-record restart   FILE.h5 BINDIR RUN:PROGRAM,HOW,RANKS,NANOSECONDS:EVENTS:- ...
+ *     bench-record cost      FILE.h5 BINDIR RUN:BLOCK,POSITION,PROGRAM,CLASS,BASE,SECONDS:EVENTS|-:PROGRESS ...
+ *     bench-record total     the same
  *
  * OUTPUT: what bench-pingpong, bench-memory or bench-dirty printed (lines of other programs are no
- * part of it and an error; `-`: another program was run). EVENTS: the job's events. The file is written to a temporary name and renamed. */
+ * part of it and an error; `-`: another program was run). PROGRESS: what an NPB program wrote with --progress. EVENTS: the job's events. The file is written to a temporary name and renamed. */
 #include "framework/tests/bench/record.h"
 
 #include "harness/config/experiment.h"
@@ -126,8 +128,9 @@ static bool write_version(hid_t file)
 /* Tables without rows are not of this benchmark. */
 static bool write_tables(const struct bench_tables *tables, const char *what, hid_t file)
 {
-    const struct dv_table *own[] = {&tables->batches,    &tables->jobs,   &tables->copies,
-                                    &tables->stall_jobs, &tables->rounds, &tables->restarts};
+    const struct dv_table *own[] = {&tables->batches,    &tables->jobs,      &tables->copies,
+                                    &tables->stall_jobs, &tables->rounds,    &tables->restarts,
+                                    &tables->cost_jobs,  &tables->iterations};
     bool done = write_version(file) && write_attribute(file, "generator", "bench-record") &&
                 write_attribute(file, "name", what);
     for (size_t i = 0; done && i < sizeof own / sizeof *own; i++)
@@ -174,6 +177,7 @@ static void note_environment(struct bench_tables *tables, const char *bindir, co
     dv_environment_collect(&e, 0, &tables->harness);
 }
 
+#define COST_ITEM "RUN:BLOCK,POSITION,PROGRAM,CLASS,BASE,SECONDS:EVENTS|-:PROGRESS"
 static const struct part {
     const char *name, *item;
     enum dv_status (*read)(char *item, struct bench_tables *tables);
@@ -185,6 +189,8 @@ static const struct part {
      bench_summarize_stall},
     {"restart", "RUN:PROGRAM,HOW,RANKS,NANOSECONDS:EVENTS:-", bench_read_restart,
      bench_summarize_restart},
+    {"cost", COST_ITEM, bench_read_cost, bench_summarize_cost},
+    {"total", COST_ITEM, bench_read_cost, bench_summarize_cost},
 };
 #define PARTS (sizeof parts / sizeof parts[0])
 
@@ -203,7 +209,9 @@ int main(int argc, char **argv)
                                   .jobs = {.kind = &bench_jobs},
                                   .stall_jobs = {.kind = &bench_stall_jobs},
                                   .rounds = {.kind = &bench_rounds},
-                                  .restarts = {.kind = &bench_restarts}};
+                                  .restarts = {.kind = &bench_restarts},
+                                  .cost_jobs = {.kind = &bench_cost_jobs},
+                                  .iterations = {.kind = &bench_iterations}};
     const struct part *part = parts;
     while (argc > 4 && part < parts + PARTS && strcmp(part->name, argv[1]) != 0)
         part++;
@@ -219,8 +227,9 @@ int main(int argc, char **argv)
     }
     if (status == DV_OK)
         part->summarize(&tables);
-    struct dv_table *own[] = {&tables.batches,    &tables.copies, &tables.jobs,
-                              &tables.stall_jobs, &tables.rounds, &tables.restarts};
+    struct dv_table *own[] = {&tables.batches,    &tables.copies,    &tables.jobs,
+                              &tables.stall_jobs, &tables.rounds,    &tables.restarts,
+                              &tables.cost_jobs,  &tables.iterations};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         dv_table_clear(own[i]);
     dv_tables_clear(&tables.harness);

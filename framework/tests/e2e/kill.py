@@ -208,7 +208,7 @@ def one_run(args, number, reference, length, scratch):
           f"{restarts} from an epoch", flush=True)
     if not ok:
         print(f"    status {status}, {got}, expected {reference}, {unasked} losses that nobody asked for\n    job {job}")
-        print("".join(f"    | {line}\n" for line in messages.splitlines()[-15:]), flush=True)
+        print("".join(f"    | {line}\n" for line in messages.splitlines()[-60:]), flush=True)
     elif not args.keep_jobs:
         shutil.rmtree(job, ignore_errors=True)
     return ok, restarts, killed + writers, commits

@@ -1,14 +1,19 @@
 #!/usr/bin/python3
 """The store under real ranks: nodes lost and rebuilt, chains compacted in the background and by hand, what is lost beyond
-the redundancy bought. Every job must come to the digest of a run without DejaVu.
+the redundancy bought, commits that fail. Every job must come to the digest of a run without DejaVu.
 
-    store.py partner | rs | beyond | compact"""
+    store.py partner | rs | beyond | compact | commit
+
+commit: DEJAVU_FAULTS says how many faults are drawn; "all": all of them."""
+import errno
+import itertools
 import os
 import random
 import re
 import shutil
+import subprocess
 
-from support import BUILD, Job, check, committed, dejavu, events, main, native
+from support import BUILD, DEJAVU, TESTS, Job, check, committed, dejavu, digest_of, events, hazard, main, native, skip
 
 PROGRAM = [os.path.join(BUILD, "bin", "npb-cg"), "--class", "S", "--iterations", "500"]
 RANKS = 2
@@ -103,5 +108,48 @@ def compact():
     restart_to_the_end(digest)
 
 
+COMMIT_CALLS = 8  # open, write, fsync, close and rename the manifest, then open and fsync its directory, as
+# dv_write_file_durably does it, with one more write to find the end; then come the events and the ranks
+CALLS = 12
+
+
+def faulty_commit(number, fault, call, digest):
+    """The supervisor of a real job, whose `call`-th system call from the second commit on has the fault."""
+    name = f"job{number}"
+    program = [hazard("compute"), "60"]
+    done = subprocess.run([os.path.join(TESTS, "fault-commit"), str(fault), str(call), "2", DEJAVU, "run", "--job", name,
+                           "--interval", "100ms", "--", *program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=60)
+    print(f"fault {fault} at call {call}: status {done.returncode}\n{done.stderr}", flush=True)
+    if done.returncode == 77:
+        skip("ptrace is not possible here")
+    check("fault-commit: fault" in done.stderr, "the call was not reached")
+    out = done.stdout
+    if fault == "kill":
+        check(done.returncode == 137, "the supervisor was not killed")
+        again = dejavu("restart", "--interval", "0", name)
+        check(again.returncode == 0 and "restarting from epoch" in again.stderr, "the job was not restarted from an epoch")
+        out = again.stdout
+    else:
+        check(done.returncode == 0, "the job failed with its checkpoint")
+        check(committed(name)[-1] > 2, "nothing is committed any more")
+        given_up = "checkpoint 2 was given up" in done.stderr
+        check(given_up == (fault != "short" and call <= COMMIT_CALLS), "given up without need, or committed all the same")
+        check(not given_up or os.strerror(fault) in done.stderr, "the cause is not named")
+    check(digest_of(out) == digest, f"{digest_of(out)}, not {digest}")
+    check(dejavu("verify", name).returncode == 0, "not all epochs are whole in the end")
+
+
+def commit():
+    wanted = os.environ.get("DEJAVU_FAULTS", "4")
+    faults = list(itertools.product(["kill", errno.ENOSPC, errno.EIO], range(1, CALLS + 1))) + [("short", 2)]
+    if wanted != "all":
+        faults = random.Random(SEED).sample(faults, int(wanted))
+    print(f"seed {SEED}")
+    digest = native(hazard("compute"), "60")
+    for number, (fault, call) in enumerate(faults):
+        faulty_commit(number, fault, call, digest)
+
+
 if __name__ == "__main__":
-    main({"partner": partner, "rs": reed_solomon, "beyond": beyond, "compact": compact})
+    main({"partner": partner, "rs": reed_solomon, "beyond": beyond, "compact": compact, "commit": commit})

@@ -128,6 +128,7 @@ static void make_upper_half(void)
     map_file(FILE_READ, 3 * DV_PAGE_BYTES, PROT_READ, MAP_SHARED, "read");
     map_at(SHARED, 4 * DV_PAGE_BYTES, writable, MAP_SHARED | MAP_ANONYMOUS, -1);
     fill(SHARED, 2 * DV_PAGE_BYTES, 10);
+    REQUIRE(mprotect(SHARED + DV_PAGE_BYTES, 2 * DV_PAGE_BYTES, PROT_READ) == 0);
     map_at(GROWING, 16 * DV_PAGE_BYTES, writable, anonymous | MAP_GROWSDOWN, -1);
     fill(GROWING + 15 * DV_PAGE_BYTES, DV_PAGE_BYTES, 11);
     /* Room below, as the kernel's mappings would be: the stack's bounds must come from the caller.
@@ -158,6 +159,9 @@ static void check_upper_half(void)
     REQUIRE(FILE_READ[0] != 0 && is_filled(FILE_READ, FILE_BYTES / 8 * 8, 9));
     REQUIRE(is_filled(SHARED, 2 * DV_PAGE_BYTES, 10) &&
             is_zero(SHARED + 2 * DV_PAGE_BYTES, 2 * DV_PAGE_BYTES));
+    REQUIRE(mprotect(SHARED, 4 * DV_PAGE_BYTES, PROT_READ | PROT_WRITE) == 0);
+    REQUIRE(mremap(SHARED, 4 * DV_PAGE_BYTES, 5 * DV_PAGE_BYTES, MREMAP_MAYMOVE) !=
+            MAP_FAILED); /* one */
     REQUIRE(is_filled(GROWING + 15 * DV_PAGE_BYTES, DV_PAGE_BYTES, 11));
     *(GROWING - 64ull * DV_PAGE_BYTES) = 1; /* would be SIGSEGV if it did not grow any more */
     REQUIRE(is_filled(STACK - MIB, MIB, 12));
@@ -223,7 +227,28 @@ static void make_process_state(void)
     sigaddset(&set, SIGUSR1);
     sigaddset(&set, SIGUSR2);
     REQUIRE(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
-    REQUIRE(raise(SIGUSR2) == 0);
+    REQUIRE(kill(getpid(), SIGUSR2) == 0);
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN + 3);
+    REQUIRE(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+    for (int i = 0; i < 3; i++)
+        REQUIRE(sigqueue(getpid(), SIGRTMIN + 3, (union sigval){.sival_int = 40 + i}) == 0);
+}
+
+/* Pending signals still say who sent them, and what with. */
+static void check_pending_signals(void)
+{
+    const struct timespec at_once = {0, 0};
+    siginfo_t info;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    REQUIRE(sigtimedwait(&set, &info, &at_once) == SIGUSR2 && info.si_code == SI_USER);
+    sigaddset(&set, SIGRTMIN + 3);
+    for (int i = 0; i < 3; i++)
+        REQUIRE(sigtimedwait(&set, &info, &at_once) == SIGRTMIN + 3 && info.si_code == SI_QUEUE &&
+                info.si_value.sival_int == 40 + i);
+    REQUIRE(sigtimedwait(&set, &info, &at_once) < 0);
 }
 
 static void check_process_state(rlim_t descriptors_at_launch)
@@ -247,6 +272,7 @@ static void check_process_state(rlim_t descriptors_at_launch)
     REQUIRE(sigismember(&set, SIGUSR1) && sigismember(&set, SIGUSR2) && !sigismember(&set, SIGHUP));
     REQUIRE(sigpending(&set) == 0);
     REQUIRE(sigismember(&set, SIGUSR2) && !sigismember(&set, SIGUSR1));
+    check_pending_signals();
 }
 
 static void capture_child(const char *keep)

@@ -1,22 +1,7 @@
-/* Unit test: complete epochs made from chains, at every level, and what a kill at any moment leaves. */
-#include "kill_point.h"
+/* Unit test: complete epochs made from chains. Failures and kills while they are made: store_faults.c. */
 #include "store/compact.h"
 #include "store/prune.h"
 #include "store_support.h"
-
-static char *nodes[3], node_paths[3][PATH_MAX];
-
-static void use_nodes(void **state, enum dv_level level, uint32_t parity)
-{
-    for (uint32_t i = 0; i < 3; i++) {
-        snprintf(node_paths[i], sizeof node_paths[i], "%s/node%u", (const char *)*state, i);
-        nodes[i] = node_paths[i];
-    }
-    test_place = (struct dv_place){.level = level,
-                                   .parity = parity,
-                                   .node_count = level == DV_LEVEL_SHARED ? 0 : 3,
-                                   .node = nodes};
-}
 
 static void make_chain(const char *job, uint64_t last)
 {
@@ -85,82 +70,6 @@ static void damaged_ancestor(void **state)
     assert_non_null(strstr(dv_why(), "epochs/000001/rank-0.dvi"));
 }
 
-static int compact_3(void *job)
-{
-    return dv_compact_epoch(job, 3, DV_CODEC_NONE, NULL) != DV_OK;
-}
-
-static int compact_and_prune(void *job)
-{
-    const struct dv_prune what = {.keep = 1};
-    return compact_3(job) || dv_store_prune(job, &what, NULL) != DV_OK;
-}
-
-/* Node 1 is lost: everything is got back from the others. */
-static void lose_a_node(const char *job)
-{
-    unsigned rebuilt = 0;
-    if (test_place.level != DV_LEVEL_PARTNER && test_place.level != DV_LEVEL_RS)
-        return;
-    assert_int_equal(dv_remove_tree(nodes[1]), DV_OK);
-    assert_int_equal(dv_level_rebuild(job, 4, 0, &rebuilt), DV_OK);
-    assert_true(rebuilt > 0);
-}
-
-static void kills(void **state, int (*work)(void *), long step)
-{
-    enum kill_outcome outcome = KILLED;
-    for (long n = 1; outcome == KILLED; n += step) {
-        make_chain(*state, 4);
-        outcome = kill_point(work, *state, n);
-        if (outcome == NOT_POSSIBLE) {
-            print_message("ptrace is not possible here; kills are not tested\n");
-            return;
-        }
-        assert_int_not_equal(outcome, FAILED);
-        lose_a_node(*state);
-        expect_epoch(*state, 3);
-        expect_epoch(*state, 4);
-        /* The next attempt finishes it, and nothing is left over. */
-        enum dv_status again = dv_compact_epoch(*state, 3, DV_CODEC_NONE, NULL);
-        assert_true(again == DV_OK || again == DV_ERR_NOTHING);
-        assert_int_equal(dv_manifest_prune(*state, 1), DV_OK);
-        assert_string_equal(listed(*state), "3 4");
-        expect_chain(*state, 4, 2);
-        lose_a_node(*state);
-        expect_epoch(*state, 4);
-        const char *shared = check_path(state, "epochs/000003");
-        assert_int_equal(names_in(shared), test_place.node_count ? 1 : RANKS + 1);
-        for (uint32_t i = 0; i < test_place.node_count; i++)
-            assert_int_equal(dv_remove_tree(nodes[i]), DV_OK);
-        assert_int_equal(dv_remove_tree(check_path(state, "epochs")), DV_OK);
-        assert_int_equal(dv_remove_tree(check_path(state, "spare")), DV_OK);
-    }
-}
-
-/* Steps are primes, so that over the levels kills fall on ever other calls. */
-static void killed(void **state)
-{
-    kills(state, compact_3, 7);
-}
-
-static void killed_with_pruning(void **state)
-{
-    kills(state, compact_and_prune, 11);
-}
-
-static void killed_at_partner(void **state)
-{
-    use_nodes(state, DV_LEVEL_PARTNER, 0);
-    kills(state, compact_and_prune, 29);
-}
-
-static void killed_at_rs(void **state)
-{
-    use_nodes(state, DV_LEVEL_RS, 1);
-    kills(state, compact_and_prune, 31);
-}
-
 #define T(test) cmocka_unit_test_setup_teardown(test, store_begin, store_end)
 
 int main(void)
@@ -169,10 +78,6 @@ int main(void)
         T(compacts),
         T(packs),
         T(damaged_ancestor),
-        T(killed),
-        T(killed_with_pruning),
-        T(killed_at_partner),
-        T(killed_at_rs),
     };
     check_quiet();
     cmocka_set_test_filter(getenv("CHECK_ONLY"));

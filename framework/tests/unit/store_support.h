@@ -69,10 +69,10 @@ static inline void write_rank(const char *directory, uint64_t epoch, uint64_t pa
     memcpy(result->digest, stats.digest, sizeof result->digest);
 }
 
-/* Images of all ranks, what the level asks for, and the manifest if `commit`. */
-static inline void make_epoch(const char *job, uint64_t epoch, uint64_t parent, int commit)
+/* Images of all ranks, and what the manifest is to say of them. `ranks`: room for it, the caller's. */
+static inline struct dv_manifest place_images(const char *job, uint64_t epoch, uint64_t parent,
+                                              struct dv_manifest_rank ranks[RANKS])
 {
-    struct dv_manifest_rank ranks[RANKS];
     struct dv_manifest m = {.epoch = epoch,
                             .parent_epoch = parent,
                             .ranks = RANKS,
@@ -94,6 +94,14 @@ static inline void make_epoch(const char *job, uint64_t epoch, uint64_t parent, 
     }
     if (parent)
         dv_manifest_free(&before);
+    return m;
+}
+
+/* Images, what the level asks for, and the manifest if `commit`. */
+static inline void make_epoch(const char *job, uint64_t epoch, uint64_t parent, int commit)
+{
+    struct dv_manifest_rank ranks[RANKS];
+    const struct dv_manifest m = place_images(job, epoch, parent, ranks);
     assert_int_equal(dv_level_protect(&m), DV_OK);
     if (commit)
         assert_int_equal(dv_manifest_write(job, &m), DV_OK);

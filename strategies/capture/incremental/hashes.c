@@ -70,7 +70,9 @@ static struct digest *entry(struct hashes *h, uint64_t address)
     if (place->key == 0) {
         if (h->used == h->slabs)
             return NULL;
-        *place = (struct place){.key = base + 1, .slab = h->used++};
+        /* The key last: a writer that is killed here must not leave a place that names another's slab. */
+        place->slab = h->used++;
+        __atomic_store_n(&place->key, base + 1, __ATOMIC_RELEASE);
     }
     return slab(h, place->slab) + (address - base) / DV_PAGE_BYTES;
 }

@@ -234,6 +234,7 @@ struct selection {
     struct dv_capture *c;
     struct dv_page_set *out;
     struct zone_count *seen; /* counts what is added, or NULL */
+    size_t at;               /* of the populated runs: where the tracker's reports have come to */
 };
 
 static enum dv_status add_run(void *arg, uint64_t start, uint64_t end)
@@ -244,6 +245,23 @@ static enum dv_status add_run(void *arg, uint64_t start, uint64_t end)
         zone_count_add(selection->seen, start, end);
     enum dv_status status = runs_add(&s->selected, start, end);
     return status == DV_OK ? selection->c->core->add(selection->out, start, end) : status;
+}
+
+/* A tracker may report a reservation of terabytes as a whole: only what is populated counts. Runs come ascending. */
+static enum dv_status add_reported(void *arg, uint64_t start, uint64_t end)
+{
+    struct selection *selection = arg;
+    const struct dv_page_runs *populated = selection->c->populated;
+    enum dv_status status = DV_OK;
+    while (selection->at < populated->count && populated->items[selection->at].end <= start)
+        selection->at++;
+    for (size_t i = selection->at;
+         i < populated->count && populated->items[i].start < end && status == DV_OK; i++) {
+        const struct dv_page_run *run = &populated->items[i];
+        status = add_run(selection, run->start > start ? run->start : start,
+                         run->end < end ? run->end : end);
+    }
+    return status;
 }
 
 static enum dv_status add_all(struct selection *selection, const struct zone *z)
@@ -345,7 +363,8 @@ static enum dv_status select_zone(struct selection *selection, const struct dv_r
     enum dv_status status;
     if (z->mode == ZONE_TRACKED) {
         selection->seen = &seen;
-        status = s->ops->collect(s->tracker, z->start, z->end, region->flags, add_run, selection);
+        status =
+            s->ops->collect(s->tracker, z->start, z->end, region->flags, add_reported, selection);
         selection->seen = NULL;
         if (status == DV_ERR_NOT_FOUND)
             return select_new(selection, region, z);
