@@ -58,11 +58,16 @@ bool dv_launch_interrupted(void)
     return interruptions > 0;
 }
 
+static double seconds_of(const struct timespec *time)
+{
+    return (double)time->tv_sec + (double)time->tv_nsec * 1e-9;
+}
+
 static double seconds_now(clockid_t clock)
 {
     struct timespec now;
     clock_gettime(clock, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+    return seconds_of(&now);
 }
 
 static void wait_for(int extra_fd, double seconds)
@@ -239,14 +244,16 @@ static void try_fault(struct watching *w, double now_s)
         [DV_FAULT_ALL] = DV_VICTIM_ALL_RANKS,
         [DV_FAULT_MPIEXEC] = DV_VICTIM_MPIEXEC,
     };
-    size_t killed = dv_tree_kill_victims(victims[w->launch->fault->kind], next_fault(w)->rank);
+    struct timespec sent;
+    size_t killed =
+        dv_tree_kill_victims(victims[w->launch->fault->kind], next_fault(w)->rank, &sent);
     if (killed == 0) {
         w->fault_s = now_s + VICTIM_RETRY_S;
         return;
     }
     struct dv_injection *injection = &w->launch->injections[w->result->injected++];
     injection->injected = true;
-    injection->at_s = seconds_now(CLOCK_MONOTONIC) - w->start_s;
+    injection->at_s = seconds_of(&sent) - w->start_s;
     injection->processes = killed;
     w->fault_s = fault_moment(w, now_s);
 }
@@ -276,7 +283,7 @@ static void take_turn(struct watching *w)
         begin_end(w, now_s);
     }
     if (now_s >= w->kill_s || interruptions > 1)
-        dv_tree_kill_victims(DV_VICTIM_EVERYTHING, 0);
+        dv_tree_kill_victims(DV_VICTIM_EVERYTHING, 0, NULL);
 }
 
 static double next_moment(const struct watching *w)
@@ -306,7 +313,7 @@ static void watch_until_end(struct watching *w)
 /* Nothing of a run may disturb the next one. */
 static void clear_up(struct watching *w)
 {
-    while (dv_tree_kill_victims(DV_VICTIM_EVERYTHING, 0) > 0) {
+    while (dv_tree_kill_victims(DV_VICTIM_EVERYTHING, 0, NULL) > 0) {
         wait_for(-1, 0.002);
         take_signals();
         reap(w);

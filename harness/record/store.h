@@ -14,7 +14,7 @@ enum dv_status dv_store_write(const struct dv_campaign *campaign, const struct d
 
 /* What a reader of a file needs beside the tables. */
 struct dv_store_info {
-    char name[256], description[512];
+    char name[128], description[512];
     int64_t schema_version, runs_planned;
 };
 /* Write a file under a temporary name by `write` and rename it. `remedy`: what to do when that fails.

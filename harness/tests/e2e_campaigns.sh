@@ -105,10 +105,10 @@ YAML
 export FAKE_SECONDS=0.02
 expect 0 "18 runs, 0 failed" "$bench" run "$work/set.yaml" -o "$work/whole"
 kills=0
-for ((i = 0; i < 12; i++)); do
+for ((i = 0; i < 16; i++)); do
     "$bench" run "$work/set.yaml" -o "$work/killed" 2>"$work/err" &
     bench_pid=$!
-    sleep "$((RANDOM % 2)).$(printf %03d $((RANDOM % 1000)))"
+    sleep "0.$(printf %03d $((RANDOM % 900)))"
     kill -KILL $bench_pid 2>/dev/null && kills=$((kills + 1))
     wait $bench_pid 2>/dev/null
     [ "$(grep -c ' done run=' "$work/killed/journal" 2>/dev/null)" = 18 ] && break
@@ -119,7 +119,7 @@ case $? in 0 | 4) ;; *) fail "not completed after $kills kills: $(tail -1 "$work
 look same "$work/whole/set.h5" "$work/killed/set.h5"
 [ -z "$(ls "$TMPDIR")" ] || fail "left in scratch: $(ls "$TMPDIR")"
 grep -lsz "^DEJAVU_BENCH_RUN=" /proc/[0-9]*/environ 2>/dev/null | while read -r environ; do
-    tr '\0' '\n' <"$environ" 2>/dev/null | grep -qF "TMPDIR=$TMPDIR" && echo "$environ"
+    { tr '\0' '\n' <"$environ" | grep -qF "TMPDIR=$TMPDIR"; } 2>/dev/null && echo "$environ"
 done >"$work/left"
 [ -s "$work/left" ] && fail "processes are left: $(cat "$work/left")"
 echo "$kills kills survived"
