@@ -48,7 +48,7 @@ def numbers_tex(found):
 
 def figure_text(name, item, stars):
     return (rf"\begin{{figure{stars}}}[tb]\centering\includegraphics{{{name}.pdf}}" "\n"
-            rf"\caption{{{latex.escape(item.title)}. {latex.escape(item.caption)}}}\label{{fig:{name}}}" "\n"
+            rf"\caption{{{latex.escape(item.title)}. {latex.escape(item.caption)}}}\label{{figure:{name}}}" "\n"
             rf"\end{{figure{stars}}}" "\n")
 
 

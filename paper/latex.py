@@ -4,7 +4,7 @@ import math
 
 SPECIAL = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
            "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "×": r"$\times$", "÷": r"$\div$", "–": "--", "µ": r"$\mu$",
-           "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}"}
+           "·": r"$\cdot$", "⁶": r"\textsuperscript{6}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}"}
 
 
 def escape(text):
@@ -63,6 +63,11 @@ def tabular(columns, rows):
              " & ".join(heading for _, heading in columns) + r" \\", r"\midrule"]
     lines += [" & ".join(row) + r" \\" for row in rows]
     return "\n".join(lines + [r"\bottomrule", r"\end{tabular}", ""])
+
+
+def count(value):
+    """A whole number, its thousands apart."""
+    return f"{value:,.0f}".replace(",", r"\,")
 
 
 def listed(words):

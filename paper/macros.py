@@ -12,6 +12,7 @@ from latex import interval, is_missing, listed, number, ratio, seconds
 
 DAY = 86400.0
 YEAR = 365.25 * DAY
+LEAST_SHARE = 1e-4  # what is "at most" is not said more finely
 
 
 def campaign_numbers(campaign):
@@ -150,7 +151,7 @@ def optimum_numbers(analysis):
     worst = min(rows, key=lambda r: r["efficiency"])
     off = max(abs(row["young_s"] / row["exact_s"] - 1) for row in rows)
     loss = max(row["efficiency"] - row.get("young_efficiency", row["efficiency"]) for row in rows)
-    return {"YoungOff": percent(off), "YoungLoss": percent(loss), "OptimumMtbf": rf"{number(mtbf / 3600)}\,h",
+    return {"YoungOff": percent(max(off, LEAST_SHARE)), "YoungLoss": percent(max(loss, LEAST_SHARE)), "OptimumMtbf": rf"{number(mtbf / 3600)}\,h",
             "OptimumLeast": seconds(low["exact_s"]), "OptimumLeastWhere": where(low),
             "OptimumMost": seconds(high["exact_s"]), "OptimumMostWhere": where(high),
             "OptimumEfficiency": ratio(worst["efficiency"]) if worst["efficiency"] < 0.99 else f"{worst['efficiency']:.4f}",
@@ -171,7 +172,7 @@ def simulation_numbers(analysis):
     nodes = sorted({row["nodes"] for row in rows})
     at_end = [row for row in rows if row["nodes"] == nodes[-1]]
     low, high = min(at_end, key=lambda r: r["efficiency"]), max(at_end, key=lambda r: r["efficiency"])
-    found = {"SimulatedFrom": f"{nodes[0]:g}", "SimulatedTo": f"{nodes[-1]:.0f}",
+    found = {"SimulatedFrom": latex.count(nodes[0]), "SimulatedTo": latex.count(nodes[-1]),
              "SimulatedLeast": interval(low, "efficiency", "low", "high", form=ratio), "SimulatedLeastWhere": machine(low),
              "SimulatedMost": interval(high, "efficiency", "low", "high", form=ratio), "SimulatedMostWhere": machine(high)}
     fields = analysis.rows("crossover")

@@ -81,8 +81,9 @@ class Paper(unittest.TestCase):
     def test_every_figure_in_the_text_is_generated(self):
         text = "\n".join(path.read_text(encoding="utf-8") for path in TEXTS)
         numbers = (self.generated / "numbers.tex").read_text(encoding="utf-8")
-        defined = set(re.findall(r"\\newcommand\{\\(dv\w+)\}", numbers)) | {"dvfigure", "dvtable", "dv", "dvRecoveryLost"}
+        defined = set(re.findall(r"\\newcommand\{\\(dv\w+)\}", numbers)) | {"dvfigure", "dvtable", "dvref", "dv"}
         defined |= {f"ifdv{flag}" for flag in re.findall(r"\\newif\\ifdv(\w+)", numbers)}
+        defined |= {"dvfigurename", "dvtablename"}
         used = set(re.findall(r"\\((?:if)?dv\w*)", text))
         self.assertEqual(used - defined, set())
         self.assertNotIn("false\n", numbers)

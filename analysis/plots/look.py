@@ -59,8 +59,8 @@ class Look:
 
 
 REPORT = Look(width=7.0, points=9.5)
-COLUMN = Look(width=3.4, points=7)  # of a paper in two columns
-PAGE = Look(width=7.0, points=7.5)
+COLUMN = Look(width=3.22, points=7)  # of a paper in two columns
+PAGE = Look(width=6.7, points=7.5)
 
 
 class Series:

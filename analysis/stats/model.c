@@ -87,7 +87,7 @@ static void take_runs(const struct dv_study *study, const char *strategy, struct
 }
 
 static void add_term(const char *strategy, enum dv_component component, bool slope,
-                     const struct dv_line *line, struct dv_results *results)
+                     const struct dv_line *line, uint64_t seed, struct dv_results *results)
 {
     const struct dv_estimate *estimate = slope ? &line->b : &line->a;
     struct dv_model_row *row = DV_RESULT_ADD(results, DV_RESULT_MODEL, dv_model_row);
@@ -101,6 +101,7 @@ static void add_term(const char *strategy, enum dv_component component, bool slo
     row->n = (int64_t)line->points;
     row->runs = (int64_t)line->clusters;
     row->residual_median = line->residual_median;
+    row->seed = (int64_t)seed;
 }
 
 static struct points take_points(const struct dv_study *study, const char *strategy,
@@ -138,8 +139,8 @@ static void add_model(const struct dv_study *study, const char *strategy,
         dv_results_leave_out(results, what, "fewer than 3 points to fit", 1);
         return;
     }
-    add_term(strategy, component, false, &line, results);
-    add_term(strategy, component, true, &line, results);
+    add_term(strategy, component, false, &line, options->seed, results);
+    add_term(strategy, component, true, &line, options->seed, results);
     if (isnan(line.b.value))
         dv_results_leave_out(results, what, "the bytes hardly vary: no slope can be seen", 1);
 }

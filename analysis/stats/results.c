@@ -140,6 +140,7 @@ static const struct dv_column model_columns[] = {
     INT(n, "points", "epochs, restarts or runs"),
     INT(runs, "runs", "that they are from"),
     REAL(residual_median, "s", "median of the residuals' magnitudes"),
+    INT(seed, "number", "of the bootstrap"),
     END,
 };
 

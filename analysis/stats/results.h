@@ -85,7 +85,7 @@ struct dv_model_row {
     char strategy[96], term[4], unit[8];
     int32_t component;
     double estimate, low, high, residual_median;
-    int64_t n, runs;
+    int64_t n, runs, seed;
 };
 
 struct dv_optimum_row {

@@ -13,6 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define REPLICATIONS 200
+/* In one job: where checkpoints cost nothing, the optimum interval is 0. */
+#define CHECKPOINTS_MAX 1e5
+
 const char *const dv_place_words[] = {"node", "partner", "shared", NULL};
 
 /* One combination of all axes but the strategy and the protocol. */
@@ -31,10 +35,6 @@ struct variant {
     enum dv_rollback rollback;
     double *efficiencies; /* by replication */
 };
-
-#define REPLICATIONS 200
-/* In one job: where checkpoints cost nothing, the optimum interval is 0. */
-#define CHECKPOINTS_MAX 1e5
 
 struct variants {
     struct variant *variant;

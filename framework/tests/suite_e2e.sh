@@ -18,7 +18,7 @@ done
 for name in calls calls-guarded again chain damaged-image damaged-image-at-the-end unknown-way; do
     test_case "lazy-$name" 120 "$e2e/lazy.py" $name
 done
-for name in thread child socket timer; do
+for name in thread child socket timer guard; do
     test_case "refused-$name" 120 "$e2e/refused.py" $name
 done
 
@@ -76,7 +76,7 @@ test_case oracle-mprotect 180 "$e2e/incremental.py" oracle --trackers mprotect -
 test_case oracle-mpi 180 "$e2e/incremental.py" oracle --trackers wp,mprotect --snapshots copy,fork --apps mpi-churn --epochs 4
 for name in ancestor-flipped ancestor-flipped-lazy ancestor-truncated ancestor-lost ancestor-exchanged newest-flipped full-disk \
     writer-killed coalescing bytes-written bytes-written-mpi least-state restore-eager restore-lazy restore-lazy-packed \
-    restored-memory forkless; do
+    restored-memory forkless forkless-half forkless-half-guarded; do
     test_case "incremental-$name" 180 "$e2e/incremental.py" $name
 done
 slots=2
