@@ -1,6 +1,6 @@
 # Statistics of samples (dvstats: used by the harness's report, too), and what is made of campaigns: `dejavu-stats`.
 ARCHIVES += dvstats dvanalysis
-dvstats_SRCS := $(addprefix analysis/stats/,stats.c paired.c fit.c optimum.c)
+dvstats_SRCS := $(addprefix analysis/stats/,stats.c paired.c unpaired.c fit.c optimum.c)
 dvstats_CPPFLAGS := -I.
 
 dvanalysis_SRCS := $(filter-out $(dvstats_SRCS) analysis/stats/main.c analysis/stats/test_%.c,$(wildcard analysis/stats/*.c))

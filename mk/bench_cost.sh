@@ -68,7 +68,7 @@ cost_pair() {
 
 # $1 name, $2 base, $3 seconds between checkpoints, $4 seconds of a run with them
 cost_campaign() {
-    local name=$1 base=$2 interval=$3 seconds=$4 items=() run=0 block pair pairs=() program class blocks=${BENCH_BLOCKS:-6}
+    local name=$1 base=$2 interval=$3 seconds=$4 items=() run=0 block i pair pairs=() program class blocks=${BENCH_BLOCKS:-6}
     disk=$(mktemp -d "${BENCH_DISK:-${TMPDIR:-/var/tmp}}/dejavu-bench.XXXXXX") || return 1
     if [ "$(stat -f -c %T "$disk")" = tmpfs ]; then
         say "$name: $disk is on a RAM disk; set BENCH_DISK to a directory on a disk"
@@ -77,12 +77,17 @@ cost_campaign() {
     RANDOM=${DEJAVU_SEED:=$((SRANDOM % 32768))}
     say "$name: DEJAVU_SEED=$DEJAVU_SEED"
     for program in ${BENCH_PROGRAMS:-cg ft mg}; do
-        for class in ${BENCH_CLASSES:-A B}; do pairs+=("$program $class"); done
+        for class in ${BENCH_CLASSES:-A B}; do pairs+=("0 $program $class"); done
     done
     for ((block = 0; block < blocks; block++)); do
-        while read -r _ program class; do
+        for ((i = 0; i < ${#pairs[@]}; i++)); do # subshells have random numbers of their own
+            pairs[i]="$RANDOM ${pairs[i]#* }"
+        done
+        mapfile -t pairs < <(printf '%s\n' "${pairs[@]}" | sort -n)
+        for pair in "${pairs[@]}"; do
+            read -r _ program class <<<"$pair"
             cost_pair "$program" "$class" || return 1
-        done < <(for pair in "${pairs[@]}"; do echo "$RANDOM $pair"; done | sort -n)
+        done
         say "$name: $((block + 1)) of $blocks blocks"
     done
     rm -rf "$disk"

@@ -54,7 +54,6 @@ passed=$(grep -c '^ok ' "$scratch/results")
 failed=$(grep -c '^FAILED ' "$scratch/results")
 skipped=$(grep -c '^skipped ' "$scratch/results")
 [ $failed -eq 0 ] && rm -rf "$scratch"
-summary="$passed passed, $failed failed"
-[ $skipped -gt 0 ] && summary="$summary, $skipped skipped"
-echo "$summary"
+[ $skipped -gt 0 ] && echo "$skipped skipped"
+echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -21,7 +21,7 @@ harness-includes-public-headers-only ^#include."(gate|image|store|control|captur
 the-upper-half-includes-no-lower-half ^#include."(image|store|control|capture|rank)/ framework/mpi
 the-image-layer-knows-no-store-and-no-rank ^#include."(store|control|capture|rank|mpi)/ framework/image
 the-store-knows-no-rank ^#include."(control|capture|rank|mpi)/ framework/store
-applications-know-nothing-of-dejavu ^#include.*(dejavu/|gate/|framework/) apps/npb apps/common
+applications-know-nothing-of-dejavu ^#include.*(dejavu/|gate/|framework/) apps/npb apps/common apps/synthetic
 RULES
 git grep -nE '"(full|incremental|coordinated|message_logged|message-logged)"' -- framework/gate framework/capture framework/image framework/store framework/mpi framework/control && problem "layering: the core names a strategy"
 

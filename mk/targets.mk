@@ -1,5 +1,6 @@
 # The targets a person types.
-.PHONY: all tests deps demo check check-unit check-mpi check-e2e check-oracle check-faults bench bench-stall bench-cost bench-restart fuzz lint format doctor report figures paper install clean help
+.PHONY: all tests deps demo check check-unit check-mpi check-e2e check-oracle check-faults bench bench-stall bench-cost bench-restart \
+        fuzz lint format doctor report figures paper install clean help
 PREFIX ?= /usr/local
 
 all: $(addprefix $(O)/bin/,$(PROGRAMS)) $(addprefix $(O)/lib/,$(SHARED)) ## build everything
@@ -81,9 +82,12 @@ paper: ## paper/dejavu.pdf from what is in results (PAPER=FILE.h5: from another 
 	$(Q)paper/build.sh $(O) $(PAPER)
 
 install: all ## install under PREFIX (/usr/local)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/dejavu $(DESTDIR)$(PREFIX)/include/dejavu $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/dejavu $(DESTDIR)$(PREFIX)/include/dejavu $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 755 $(addprefix $(O)/bin/,dejavu dejavu-rank dejavu-stdio dejavu-bench dejavu-stats) $(DESTDIR)$(PREFIX)/bin
 	ln -sf ../../bin/dejavu-stats $(DESTDIR)$(PREFIX)/lib/dejavu/dejavu-stats
+	install -m 755 harness/launch/external.py $(DESTDIR)$(PREFIX)/lib/dejavu/dejavu-external
+	for name in dejavu dejavu-bench; do \
+	  install -m 644 harness/dejavu-bench.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name; done
 	install -m 644 $(O)/lib/dejavu/libmpich.so.12 $(DESTDIR)$(PREFIX)/lib/dejavu
 	install -m 755 analysis/report.py analysis/figures.py $(DESTDIR)$(PREFIX)/lib/dejavu
 	install -m 644 analysis/report.css $(DESTDIR)$(PREFIX)/lib/dejavu

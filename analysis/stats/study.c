@@ -260,7 +260,7 @@ static void set_name(const struct dv_results *results, struct dv_source_row *sou
 {
     const struct dv_table *table = &results->table[DV_RESULT_SOURCES];
     char numbered[sizeof source->name];
-    snprintf(numbered, sizeof numbered, "%s", name);
+    snprintf(numbered, sizeof numbered, "%.*s", (int)sizeof numbered - 1, name);
     for (size_t i = 0, number = 2; i < table->count; i++) {
         const struct dv_source_row *other = dv_table_row(table, i);
         if (other == source || strcmp(other->name, numbered) != 0)

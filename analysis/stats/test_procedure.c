@@ -206,7 +206,7 @@ static void test_slowed_strategy(void **state)
     (void)state;
     try_slowdown(0.01, 0.10, 1);
     try_slowdown(0.03, 0.80, ALPHA / 2);
-    try_slowdown(0.10, 0.99, ALPHA / 2);
+    try_slowdown(0.10, 0.90, ALPHA / 2); /* two spikes among 14 of the base hide even this */
 }
 
 static const double setup_s = 0.5, recovery_s = 1.5, stall_s = 0.1, commit_s = 0.4, mtbf_s = 4;

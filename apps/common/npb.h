@@ -1,6 +1,7 @@
 /*
  * What the NAS Parallel Benchmarks in apps/npb share: start-up and arguments, the random numbers of
- * the specification, memory, the digest of the final state, the report.
+ * the specification, memory, the digest of the final state, the report. apps/synthetic uses all but
+ * the start-up.
  *
  * A benchmark is
  *

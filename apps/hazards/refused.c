@@ -1,5 +1,6 @@
 /* Hazard: what cannot be captured while it is there, then goes away: an additional thread, a child
- * process, a socket, a pipe to a child. usage: hazard-refused thread|child|socket|timer [ROUNDS].
+ * process, a socket, a timer, guard pages. usage: hazard-refused thread|child|socket|timer|guard [ROUNDS]
+ * (status 77: not on this system).
  * Says HELD and waits for the file `release`, then FREE and waits for the file `end` (only with
  * HAZARD_WAIT; see hazard.h). */
 #include "apps/hazards/hazard.h"
@@ -7,10 +8,17 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Linux 6.13, newer than some systems' headers. */
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+#define GUARDED_BYTES 65536u
 
 static atomic_int stop;
 static uint64_t thread_result;
@@ -32,6 +40,7 @@ static pthread_t thread;
 static pid_t child;
 static int sockets[2];
 static timer_t timer;
+static char *guarded;
 
 static void hold(const char *what)
 {
@@ -48,6 +57,13 @@ static void hold(const char *what)
     } else if (strcmp(what, "timer") == 0) {
         struct sigevent event = {.sigev_notify = SIGEV_NONE};
         CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+    } else if (strcmp(what, "guard") == 0) {
+        guarded =
+            mmap(NULL, GUARDED_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        CHECK(guarded != MAP_FAILED);
+        if (madvise(guarded, GUARDED_BYTES / 2, MADV_GUARD_INSTALL) != 0)
+            exit(77);
+        memset(guarded + GUARDED_BYTES / 2, 1, GUARDED_BYTES / 2);
     }
 }
 
@@ -67,6 +83,8 @@ static void release(const char *what)
         CHECK(close(sockets[0]) == 0 && close(sockets[1]) == 0);
     } else if (strcmp(what, "timer") == 0) {
         CHECK(timer_delete(timer) == 0);
+    } else if (strcmp(what, "guard") == 0) {
+        CHECK(munmap(guarded, GUARDED_BYTES) == 0);
     }
 }
 

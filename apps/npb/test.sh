@@ -1,11 +1,12 @@
 #!/bin/bash
-# The NAS Parallel Benchmarks verify, and give the same digest twice: class S on 1, 2 and 4 ranks, class W on 2;
-# and they refuse what they must. Usage: apps/npb/test.sh [folder of the programs, default build/bin]
+# The NAS Parallel Benchmarks verify, and give the same digest twice: class S on 1, 2 and 4 ranks, class W on 2
+# (BT and SP, which need squares: S on 1 and 4; W on 4, once); and they refuse what they must. Usage: apps/npb/test.sh [folder of the programs, default build/bin]
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 bin=${1:-build/bin}
 mpiexec=${MPIEXEC:-mpiexec.mpich}
-benchmarks=(ep cg mg ft is)
+benchmarks=(ep cg mg ft is lu)
+squares=(bt sp)
 passed=0 failed=0
 
 pass() { passed=$((passed + 1)); }
@@ -38,6 +39,11 @@ check_run() { # benchmark class ranks
     fi
 }
 
+check_verifies() { # benchmark class ranks
+    local output
+    output=$(digest_of "$@") && pass || fail "npb-$1 class $2 on $3 ranks: not verified" "$output"
+}
+
 # Exit status 2 and one line that contains the text.
 check_refusal() { # text benchmark ranks options...
     local text=$1 benchmark=$2 ranks=$3 output status
@@ -58,6 +64,15 @@ for benchmark in "${benchmarks[@]}"; do
     check_run "$benchmark" W 2
     check_refusal "unknown class 'Q'" "$benchmark" 2 --class Q
     [ "$benchmark" = ep ] || check_refusal "power of two" "$benchmark" 3
+done
+
+for benchmark in "${squares[@]}"; do
+    for ranks in 1 4; do
+        check_run "$benchmark" S "$ranks"
+    done
+    check_verifies "$benchmark" W 4
+    check_refusal "unknown class 'Q'" "$benchmark" 4 --class Q
+    check_refusal "a square" "$benchmark" 2
 done
 
 echo "npb: $passed passed, $failed failed"

@@ -20,7 +20,7 @@
 struct held {
     uint64_t device, inode;
     off_t size;
-    struct timespec changed;       /* st_ctim: tells every write */
+    struct timespec changed;       /* st_ctim: tells every write, but through shared mappings */
     char name[DV_FILE_NAME_BYTES]; /* "": cannot be kept */
 };
 
@@ -101,21 +101,32 @@ void dv_held_note(int fd, const char *name)
     note(&file);
 }
 
+/* Writes through a shared mapping do not change st_ctim each time, and may come while the file is copied. */
+static int is_shared_too(const struct dv_maps *maps, const struct dv_region *region)
+{
+    for (size_t i = 0; i < maps->count; i++)
+        if (maps->kinds[i] == DV_MAP_SHARED_FILE && maps->regions[i].inode == region->inode &&
+            maps->regions[i].device == region->device)
+            return 1;
+    return 0;
+}
+
 void dv_held_prepare(const char *job)
 {
     struct dv_maps maps;
     if (dv_maps_read(&maps) != DV_OK)
         return;
     for (size_t i = 0; i < maps.count; i++)
-        if (maps.kinds[i] == DV_MAP_PRIVATE && (maps.regions[i].flags & DV_REGION_FILE))
+        if (maps.kinds[i] == DV_MAP_PRIVATE && (maps.regions[i].flags & DV_REGION_FILE) &&
+            !is_shared_too(&maps, &maps.regions[i]))
             keep(job, &maps.regions[i]);
     dv_maps_free(&maps);
 }
 
-const char *dv_held_find(const struct dv_region *region)
+const char *dv_held_find(const struct dv_maps *maps, const struct dv_region *region)
 {
     struct stat st;
-    if (stat(region->path, &st) != 0 || !is_mapped(region, &st))
+    if (is_shared_too(maps, region) || stat(region->path, &st) != 0 || !is_mapped(region, &st))
         return NULL;
     const struct held *file = find(region, &st);
     return file && file->name[0] ? file->name : NULL;

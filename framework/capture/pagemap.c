@@ -76,6 +76,14 @@ static enum dv_status scan_failed(const struct dv_pagemap_scan *scan, uint64_t a
                    (unsigned long long)at, (unsigned long long)scan->end, strerror(error));
 }
 
+static enum dv_status refuse(const struct scan_range *range)
+{
+    return dv_fail_quietly(DV_ERR_REFUSED,
+                           "the pages %#llx-%#llx are guards (MADV_GUARD_INSTALL), which cannot be "
+                           "captured yet",
+                           (unsigned long long)range->start, (unsigned long long)range->end);
+}
+
 static enum dv_status scan_with_ioctl(int fd, const struct dv_pagemap_scan *scan,
                                       struct joiner *joiner)
 {
@@ -94,7 +102,7 @@ static enum dv_status scan_with_ioctl(int fd, const struct dv_pagemap_scan *scan
             .category_inverted = scan->inverted,
             .category_mask = scan->all_of,
             .category_anyof_mask = scan->any_of,
-            .return_mask = scan->all_of | scan->any_of,
+            .return_mask = scan->all_of | scan->any_of | scan->refused,
         };
         int found = ioctl(fd, SCAN_IOCTL, &request);
         if (found < 0 && errno == EINTR)
@@ -104,7 +112,9 @@ static enum dv_status scan_with_ioctl(int fd, const struct dv_pagemap_scan *scan
         if (found == 0)
             break;
         for (int i = 0; i < found && status == DV_OK; i++)
-            status = join(joiner, ranges[i].start, ranges[i].end);
+            status = ranges[i].categories & scan->refused
+                         ? refuse(&ranges[i])
+                         : join(joiner, ranges[i].start, ranges[i].end);
         at = ranges[found - 1].end;
     }
     return status;
@@ -153,22 +163,28 @@ static enum dv_status list_pages(uint64_t start, uint64_t end, enum dv_pagemap_w
                                  each_function each, void *arg)
 {
     const uint64_t without = own ? DV_PAGE_IS_FILE : DV_PAGE_IS_PFNZERO;
-    static int no_ioctl; /* found out once; only the main thread captures */
+    /* Found out once; only the main thread captures. */
+    static int no_ioctl;
+    static uint64_t guard = DV_PAGE_IS_GUARD;
     struct joiner joiner = {.each = each, .arg = arg};
-    const struct dv_pagemap_scan scan = {
+    struct dv_pagemap_scan scan = {
         .start = start,
         .end = end,
         .inverted = without,
         .all_of = without,
         .any_of = DV_PAGE_IS_PRESENT | DV_PAGE_IS_SWAPPED,
+        .refused = guard,
     };
     int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return dv_fail("capture", DV_ERR_SYSTEM, "cannot open /proc/self/pagemap: %s",
                        strerror(errno));
-    enum dv_status status = DV_ERR_UNSUPPORTED;
-    if (way == DV_PAGEMAP_SCAN_IOCTL || (way == DV_PAGEMAP_AUTO && !no_ioctl))
+    int scans = way == DV_PAGEMAP_SCAN_IOCTL || (way == DV_PAGEMAP_AUTO && !no_ioctl);
+    enum dv_status status = scans ? scan_with_ioctl(fd, &scan, &joiner) : DV_ERR_UNSUPPORTED;
+    if (scans && status == DV_ERR_UNSUPPORTED && guard) { /* a kernel that knows no guards? */
+        scan.refused = guard = 0;
         status = scan_with_ioctl(fd, &scan, &joiner);
+    }
     if (status == DV_ERR_UNSUPPORTED && way != DV_PAGEMAP_SCAN_IOCTL) {
         no_ioctl |= way == DV_PAGEMAP_AUTO;
         status = scan_by_reading(fd, start, end, own ? PAGEMAP_FILE : 0, &joiner);

@@ -14,6 +14,7 @@ enum dv_pagemap_category {
     DV_PAGE_IS_SWAPPED = 1u << 4,
     DV_PAGE_IS_PFNZERO = 1u << 5, /* the kernel's zero page */
     DV_PAGE_IS_HUGE = 1u << 6,
+    DV_PAGE_IS_GUARD = 1u << 8, /* Linux 6.15: any access is a fault (MADV_GUARD_INSTALL) */
 };
 
 enum dv_pagemap_flags {
@@ -26,6 +27,7 @@ struct dv_pagemap_scan {
     uint64_t flags;      /* enum dv_pagemap_flags */
     /* enum dv_pagemap_category: pages that have all of `all_of` and one of `any_of`, those in `inverted` negated. */
     uint64_t inverted, all_of, any_of;
+    uint64_t refused; /* if such a page is among them: DV_ERR_REFUSED, quietly, with its address */
 };
 
 /* Call `each` for every maximal run of pages that match. `fd`: /proc/self/pagemap, open for reading. DV_ERR_UNSUPPORTED

@@ -135,7 +135,7 @@ static enum dv_status list_regions(struct take *t)
         struct dv_region *region = &job->maps.regions[i];
         job->data_end[i] = dv_region_data_end(region);
         if (job->maps.kinds[i] == DV_MAP_PRIVATE && (region->flags & DV_REGION_FILE))
-            region->kept = dv_held_find(region);
+            region->kept = dv_held_find(&job->maps, region);
     }
     job->list = (struct dv_region_list){job->maps.regions, job->maps.count};
     return DV_OK;

@@ -252,12 +252,15 @@ static enum dv_status check_regions(const struct dv_capture_job *job)
     enum dv_status status = DV_OK;
     size_t at = 0, checked = SIZE_MAX;
     for (size_t i = 0; i < job->populated.count && status == DV_OK; i++) {
-        uint64_t start = job->populated.ranges[i].start;
-        while (job->maps.regions[at].end <= start)
-            at++;
-        if (at != checked)
-            status = check_region(&job->maps.regions[at], start, pagemap);
-        checked = at;
+        struct dv_page_run run = job->populated.ranges[i];
+        while (run.start < run.end && status == DV_OK) { /* it may reach over several regions */
+            while (job->maps.regions[at].end <= run.start)
+                at++;
+            if (at != checked)
+                status = check_region(&job->maps.regions[at], run.start, pagemap);
+            checked = at;
+            run.start = job->maps.regions[at].end;
+        }
     }
     close(pagemap);
     return status;

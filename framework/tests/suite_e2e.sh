@@ -18,7 +18,7 @@ done
 for name in calls calls-guarded again chain damaged-image damaged-image-at-the-end unknown-way; do
     test_case "lazy-$name" 120 "$e2e/lazy.py" $name
 done
-for name in thread child socket timer; do
+for name in thread child socket timer guard; do
     test_case "refused-$name" 120 "$e2e/refused.py" $name
 done
 
@@ -76,7 +76,7 @@ test_case oracle-mprotect 180 "$e2e/incremental.py" oracle --trackers mprotect -
 test_case oracle-mpi 180 "$e2e/incremental.py" oracle --trackers wp,mprotect --snapshots copy,fork --apps mpi-churn --epochs 4
 for name in ancestor-flipped ancestor-flipped-lazy ancestor-truncated ancestor-lost ancestor-exchanged newest-flipped full-disk \
     writer-killed coalescing bytes-written bytes-written-mpi least-state restore-eager restore-lazy restore-lazy-packed \
-    restored-memory forkless; do
+    restored-memory forkless forkless-half forkless-half-guarded; do
     test_case "incremental-$name" 180 "$e2e/incremental.py" $name
 done
 slots=2
@@ -107,6 +107,8 @@ test_case supervisor-killed 180 "$e2e/kill.py" --ranks 0 --runs 2 --victim super
 slots=1
 # The harness: faults, interruption, resume, damaged records, the schema seen by h5py.
 test_case harness 300 env DEJAVU_BENCH="$DEJAVU_BUILD/bin/dejavu-bench" "$top/harness/tests/e2e_bench.sh" "$DEJAVU_SEED"
+# Campaigns: includes, sweeps, filters, drawn faults, merging, SIGKILL at random moments, a full disk.
+test_case harness-campaigns 300 env DEJAVU_BENCH="$DEJAVU_BUILD/bin/dejavu-bench" "$top/harness/tests/e2e_campaigns.sh" "$DEJAVU_SEED"
 
 # Reports of campaigns: the page itself, how a browser shows it (skipped without one); the paper (its PDF where TeX is).
 test_case report 300 "$top/analysis/tests/test_report.py"

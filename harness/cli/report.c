@@ -125,7 +125,7 @@ static void print_restarts(struct printing *p)
     for (size_t g = 0; g < p->data->group_count; g++) {
         for (size_t t = 0; t < p->data->treatment_count; t++) {
             size_t n = dv_sample_recoveries(p->data, g, t, p->values);
-            char label[340];
+            char label[DV_LABEL_BYTES];
             snprintf(label, sizeof label, "%s %s", p->data->groups[g].label,
                      p->data->treatments[t].label);
             if (n)
@@ -141,7 +141,7 @@ static void print_failures(struct printing *p)
     size_t failed = 0;
     for (size_t i = 0; i < runs->count; i++) {
         const struct dv_run_row *row = dv_table_row(runs, i);
-        char label[340];
+        char label[DV_LABEL_BYTES];
         if (row->outcome != DV_OUTCOME_FAILED)
             continue;
         if (failed++ == 0)

@@ -1,39 +1,69 @@
 #include "harness/cli/commands.h"
-#include "harness/record/store.h"
+#include "harness/config/say.h"
+#include "harness/config/tools.h"
+#include "harness/record/file.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <spawn.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-/* Make the file from what is committed by now; `path`: where it is. */
-static enum dv_status refresh(const struct dv_request *request, FILE *out, char *path,
-                              size_t path_bytes)
+extern char **environ;
+
+/* Run a tool to its end. `argv[0]`: its path, or NULL if `name` was not found. */
+static enum dv_status run_tool(const char *name, const char *const *argv)
 {
-    struct dv_experiment experiment;
-    struct dv_plan plan;
-    struct dv_tables tables;
-    enum dv_status status = dv_request_open(request, out, &experiment, &plan);
-    if (status != DV_OK)
-        return status;
-    struct dv_campaign campaign = {&experiment, &plan, {.fd = -1}};
-    dv_store_path(&experiment, path, path_bytes);
-    status = dv_journal_open(&experiment, &plan, false, "", &campaign.journal);
-    if (status == DV_OK) {
-        status = dv_record_load(&campaign, &tables);
-        if (status == DV_OK) {
-            status = dv_store_write(&campaign, &tables, path);
-            dv_tables_clear(&tables);
-        }
-        dv_journal_close(&campaign.journal);
-    }
-    dv_plan_free(&plan);
-    dv_experiment_close(&experiment);
-    return status;
+    pid_t pid;
+    int state;
+    if (!argv[0])
+        return dv_bench_fail(DV_ERR_SYSTEM,
+                             "%s is not there; build it (make all), or install DejaVu whole", name);
+    int error = posix_spawn(&pid, argv[0], NULL, NULL, (char *const *)argv, environ);
+    if (error)
+        return dv_bench_fail(DV_ERR_SYSTEM, "cannot execute %s: %s", argv[0], strerror(error));
+    while (waitpid(pid, &state, 0) < 0 && errno == EINTR)
+        ;
+    if (WIFEXITED(state) && WEXITSTATUS(state) == 0)
+        return DV_OK;
+    return dv_bench_fail(DV_ERR_ABORTED, "%s failed; what it said is above", argv[0]);
 }
 
-static bool ends_with(const char *text, const char *end)
+/* The analyses into a directory of their own, then the page from them and the results. */
+static enum dv_status write_html(const char *results, const char *html)
 {
-    size_t length = strlen(text), end_length = strlen(end);
-    return length >= end_length && strcmp(text + length - end_length, end) == 0;
+    struct dv_arena memory = {NULL};
+    const char *base = getenv("TMPDIR");
+    char *directory =
+        dv_arena_printf(&memory, "%s/dejavu-report-XXXXXX", base && *base ? base : "/tmp");
+    if (!mkdtemp(directory)) {
+        enum dv_status status =
+            dv_bench_fail(DV_ERR_SYSTEM, "cannot make %s: %s", directory, strerror(errno));
+        dv_arena_free(&memory);
+        return status;
+    }
+    const char *analyse[] = {dv_tool_find("dejavu-stats", "dejavu-stats", &memory),
+                             "analyse",
+                             results,
+                             "-o",
+                             directory,
+                             NULL};
+    const char *report[] = {dv_tool_find("report.py", "analysis/report.py", &memory),
+                            "--analysis",
+                            directory,
+                            "-o",
+                            html,
+                            results,
+                            NULL};
+    enum dv_status status = run_tool("dejavu-stats", analyse);
+    if (status == DV_OK)
+        status = run_tool("report.py", report);
+    if (dv_file_remove_tree(directory) != DV_OK)
+        dv_bench_say("warning: %s could not be removed", directory);
+    dv_arena_free(&memory);
+    return status;
 }
 
 enum dv_status dv_command_report(const struct dv_request *request, FILE *out)
@@ -41,15 +71,13 @@ enum dv_status dv_command_report(const struct dv_request *request, FILE *out)
     char path[PATH_MAX];
     struct dv_tables tables;
     struct dv_store_info info;
-    enum dv_status status = DV_OK;
-    snprintf(path, sizeof path, "%s", request->path);
-    if (!ends_with(path, ".h5"))
-        status = refresh(request, out, path, sizeof path);
-    if (status == DV_OK)
-        status = dv_store_read(path, &tables, &info);
+    enum dv_status status = dv_request_load(request, request->paths[0], out, path, &tables, &info);
     if (status != DV_OK)
         return status;
-    dv_report_print(&tables, &info, out);
+    if (request->html)
+        status = write_html(path, request->html);
+    else
+        dv_report_print(&tables, &info, out);
     dv_tables_clear(&tables);
-    return DV_OK;
+    return status;
 }

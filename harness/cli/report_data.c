@@ -37,7 +37,7 @@ static void group_label(const struct dv_run_row *row, char *text, size_t text_by
 
 void dv_run_label(const struct dv_run_row *row, char *text, size_t text_bytes)
 {
-    char group[96], treatment[240];
+    char group[DV_LABEL_BYTES / 2], treatment[DV_LABEL_BYTES / 2];
     group_label(row, group, sizeof group);
     treatment_label(row, treatment, sizeof treatment);
     snprintf(text, text_bytes, "%s %s", group, treatment);
@@ -127,7 +127,7 @@ int dv_report_base(const struct dv_report_data *data, int strategy_kind)
 static bool is_sample(const struct dv_report_data *data, const struct dv_run_row *row, size_t group,
                       size_t treatment)
 {
-    char label[240];
+    char label[DV_LABEL_BYTES / 2];
     if (row->warmup || row->outcome != DV_OUTCOME_OK)
         return false;
     group_label(row, label, sizeof label);
@@ -154,23 +154,34 @@ size_t dv_sample_times(const struct dv_report_data *data, size_t group, size_t t
     return count;
 }
 
-size_t dv_sample_ratios(const struct dv_report_data *data, size_t group, size_t treatment,
-                        size_t base, enum dv_measure measure, double *values)
+size_t dv_sample_pairs(const struct dv_report_data *data, size_t group, size_t treatment_a,
+                       size_t treatment_b, enum dv_measure measure, double *a, double *b)
 {
     size_t count = 0;
     for (size_t i = 0; i < run_count(data); i++) {
         const struct dv_run_row *row = run_row(data, i);
-        if (!is_sample(data, row, group, treatment))
+        if (!is_sample(data, row, group, treatment_a) || isnan(measure_of(row, measure)))
             continue;
         for (size_t j = 0; j < run_count(data); j++) {
             const struct dv_run_row *other = run_row(data, j);
-            if (other->block != row->block || !is_sample(data, other, group, base))
+            if (other->block != row->block || !is_sample(data, other, group, treatment_b) ||
+                isnan(measure_of(other, measure)))
                 continue;
-            double ratio = measure_of(row, measure) / measure_of(other, measure);
-            if (isfinite(ratio))
-                values[count++] = ratio;
+            a[count] = measure_of(row, measure);
+            b[count++] = measure_of(other, measure);
         }
     }
+    return count;
+}
+
+size_t dv_sample_ratios(const struct dv_report_data *data, size_t group, size_t treatment,
+                        size_t base, enum dv_measure measure, double *values)
+{
+    double *bases = dv_reallocate(NULL, run_count(data) + 1, sizeof *bases);
+    size_t count = dv_sample_pairs(data, group, treatment, base, measure, values, bases);
+    for (size_t i = 0; i < count; i++)
+        values[i] /= bases[i];
+    free(bases);
     return count;
 }
 

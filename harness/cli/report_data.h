@@ -7,16 +7,19 @@
 
 #include <stdbool.h>
 
+/* Room for "<group> <treatment>", each of them at most half of it. */
+#define DV_LABEL_BYTES 768
+
 /* One strategy, interval and fault; the same in all groups. Bases come first. */
 struct dv_treatment {
     const struct dv_run_row *example;
-    char label[240];
+    char label[DV_LABEL_BYTES / 2];
 };
 
 /* One application, class and number of ranks. */
 struct dv_group {
     const struct dv_run_row *example;
-    char label[96];
+    char label[DV_LABEL_BYTES / 2];
 };
 
 struct dv_report_data {
@@ -35,6 +38,10 @@ enum dv_measure { DV_MEASURE_WALL, DV_MEASURE_APPLICATION };
 /* A sample of one number per measured, good run. `values`: room for all runs. Return the count. */
 size_t dv_sample_times(const struct dv_report_data *data, size_t group, size_t treatment,
                        enum dv_measure measure, double *values);
+/* Pairs of two treatments: blocks of one campaign in which both are good. `a`, `b`: room for all
+ * runs. Return the count. */
+size_t dv_sample_pairs(const struct dv_report_data *data, size_t group, size_t treatment_a,
+                       size_t treatment_b, enum dv_measure measure, double *a, double *b);
 /* Ratios to another treatment, paired by block: blocks in which both are good. */
 size_t dv_sample_ratios(const struct dv_report_data *data, size_t group, size_t treatment,
                         size_t base, enum dv_measure measure, double *values);

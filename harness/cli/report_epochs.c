@@ -20,7 +20,7 @@ static void for_each_cell(struct printing *p, void (*print)(struct printing *, s
 
 static void print_label(struct printing *p, size_t g, size_t t)
 {
-    char label[340];
+    char label[DV_LABEL_BYTES];
     snprintf(label, sizeof label, "%s %s", p->data->groups[g].label, p->data->treatments[t].label);
     fprintf(p->out, "  %-*s", p->width, label);
 }

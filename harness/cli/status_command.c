@@ -24,31 +24,53 @@ static void print_cells(const struct dv_plan *plan, const struct dv_tables *tabl
     }
 }
 
-static void print_status(const struct dv_campaign *c, const struct dv_tables *tables, FILE *out)
+static void print_failures(const struct dv_campaign *c, const struct dv_tables *tables, FILE *out)
 {
-    size_t failed = 0;
-    char left[48];
+    const char *before = "\n";
+    for (size_t i = 0; i < tables->table[DV_TABLE_RUNS].count; i++) {
+        const struct dv_run_row *row = DV_ROW(tables, DV_TABLE_RUNS, dv_run_row, i);
+        if (row->outcome != DV_OUTCOME_FAILED)
+            continue;
+        fprintf(out, "%srun %ld failed: %s: %s\n", before, row->run,
+                c->plan->cells[c->plan->runs[row->run].cell].label, row->reason);
+        before = "";
+    }
+}
+
+static struct dv_plan_estimate estimate_rest(const struct dv_campaign *c)
+{
     double *measured = dv_reallocate(NULL, c->plan->run_count, sizeof *measured);
     for (size_t i = 0; i < c->plan->run_count; i++)
         measured[i] = c->journal.runs[i].done ? c->journal.runs[i].wall_s : NAN;
-    struct dv_estimate estimate =
-        dv_estimate_rest(c->plan, measured, c->experiment->pause_s, dv_environment_processors());
+    struct dv_plan_estimate estimate = dv_estimate_rest(
+        c->plan, measured, NULL, c->experiment->pause_s, dv_environment_processors());
     free(measured);
-    dv_estimate_text(estimate.seconds, left, sizeof left);
+    return estimate;
+}
+
+/* The counts go to both forms. */
+static enum dv_status print_status(const struct dv_request *request, const struct dv_campaign *c,
+                                   const struct dv_tables *tables, FILE *out)
+{
+    size_t failed = 0;
+    char left[64], counts[256];
+    struct dv_plan_estimate estimate = estimate_rest(c);
+    dv_estimate_text(&estimate, left, sizeof left);
     for (size_t i = 0; i < tables->table[DV_TABLE_RUNS].count; i++)
         failed += DV_ROW(tables, DV_TABLE_RUNS, dv_run_row, i)->outcome == DV_OUTCOME_FAILED;
-    fprintf(out, "campaign  %s in %s\n", c->experiment->name, c->experiment->output);
-    fprintf(out, "runs      %zu planned, %zu ok, %zu failed, %zu left (about %s)\n",
-            c->plan->run_count, c->journal.done_count - failed, failed,
-            c->plan->run_count - c->journal.done_count, left);
-    fprintf(out, "sessions  %zu\n", c->journal.sessions);
-    print_cells(c->plan, tables, out);
-    for (size_t i = 0; i < tables->table[DV_TABLE_RUNS].count; i++) {
-        const struct dv_run_row *row = DV_ROW(tables, DV_TABLE_RUNS, dv_run_row, i);
-        if (row->outcome == DV_OUTCOME_FAILED)
-            fprintf(out, "%srun %ld failed: %s: %s\n", i ? "" : "\n", row->run,
-                    c->plan->cells[c->plan->runs[row->run].cell].label, row->reason);
+    snprintf(counts, sizeof counts, "%zu planned, %zu ok, %zu failed, %zu left (%s)",
+             c->plan->run_count, c->journal.done_count - failed, failed,
+             c->plan->run_count - c->journal.done_count, left);
+    if (request->summary) {
+        fprintf(out, "%s: %s\n", c->experiment->name, counts);
+    } else {
+        fprintf(out, "campaign  %s in %s\n", c->experiment->name, c->experiment->output);
+        fprintf(out, "runs      %s\nsessions  %zu\n", counts, c->journal.sessions);
+        print_cells(c->plan, tables, out);
+        print_failures(c, tables, out);
     }
+    return request->metrics ? dv_metrics_write(request->metrics, c, tables, estimate.seconds)
+                            : DV_OK;
 }
 
 enum dv_status dv_command_status(const struct dv_request *request, FILE *out)
@@ -59,12 +81,12 @@ enum dv_status dv_command_status(const struct dv_request *request, FILE *out)
     enum dv_status status = dv_request_open(request, out, &experiment, &plan);
     if (status != DV_OK)
         return status;
-    struct dv_campaign campaign = {&experiment, &plan, {.fd = -1}};
+    struct dv_campaign campaign = {&experiment, &plan, {.fd = -1}, NULL};
     status = dv_journal_open(&experiment, &plan, false, "", &campaign.journal);
     if (status == DV_OK) {
         status = dv_record_load(&campaign, &tables);
         if (status == DV_OK) {
-            print_status(&campaign, &tables, out);
+            status = print_status(request, &campaign, &tables, out);
             dv_tables_clear(&tables);
         }
         dv_journal_close(&campaign.journal);

@@ -10,6 +10,14 @@ const struct dv_known_app dv_known_apps[] = {
      "npb-ep",
      DV_RANKS_ANY,
      {{'S', 0.6, 4}, {'W', 1.2, 4}, {'A', 10, 4}, {'B', 40, 4}, {'C', 160, 4}}},
+    {"bt",
+     "npb-bt",
+     DV_RANKS_SQUARE,
+     {{'S', 0.05, 4}, {'W', 0.6, 12}, {'A', 20, 60}, {'B', 80, 220}, {'C', 340, 830}}},
+    {"sp",
+     "npb-sp",
+     DV_RANKS_SQUARE,
+     {{'S', 0.05, 4}, {'W', 2, 16}, {'A', 12, 60}, {'B', 60, 220}, {'C', 260, 830}}},
     {"cg",
      "npb-cg",
      DV_RANKS_POWER_OF_TWO,
@@ -26,6 +34,12 @@ const struct dv_known_app dv_known_apps[] = {
      "npb-is",
      DV_RANKS_POWER_OF_TWO,
      {{'S', 0.05, 4}, {'W', 0.2, 24}, {'A', 1.5, 130}, {'B', 6, 520}, {'C', 25, 2100}}},
+    {"lu",
+     "npb-lu",
+     DV_RANKS_POWER_OF_TWO,
+     {{'S', 0.02, 2}, {'W', 1, 8}, {'A', 6, 40}, {'B', 25, 145}, {'C', 110, 530}}},
+    /* No classes: options instead. As they are by default, on 2 ranks. */
+    {"synthetic", "synthetic", DV_RANKS_ANY, {{DV_NO_CLASS, 5, 130}}},
     {.name = NULL},
 };
 

@@ -69,6 +69,17 @@ char *dv_arena_printf(struct dv_arena *arena, const char *format, ...)
     return copy;
 }
 
+char *dv_arena_replace(struct dv_arena *arena, const char *text, const char *from, const char *to)
+{
+    char *result = dv_arena_text(arena, text), *at;
+    for (size_t behind = 0; (at = strstr(result + behind, from));) {
+        size_t before = (size_t)(at - result);
+        result = dv_arena_printf(arena, "%.*s%s%s", (int)before, result, to, at + strlen(from));
+        behind = before + strlen(to);
+    }
+    return result;
+}
+
 void dv_arena_free(struct dv_arena *arena)
 {
     for (struct dv_arena_block *block = arena->last, *before; block; block = before) {

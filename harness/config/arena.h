@@ -18,6 +18,8 @@ char *dv_arena_copy(struct dv_arena *arena, const char *bytes, size_t length); /
 char *dv_arena_text(struct dv_arena *arena, const char *text);
 char *dv_arena_printf(struct dv_arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* `text` with every occurrence of `from` as `to`. */
+char *dv_arena_replace(struct dv_arena *arena, const char *text, const char *from, const char *to);
 void dv_arena_free(struct dv_arena *arena);
 
 /* malloc'ed memory, or the end of the program. */

@@ -1,7 +1,9 @@
 /* The key table: what an experiment may say, with defaults and units; and where each value comes
  * from. */
+#include "harness/config/layers.h"
 #include "harness/config/read.h"
 #include "harness/config/say.h"
+#include "harness/config/tools.h"
 
 #include <ctype.h>
 #include <limits.h>
@@ -14,15 +16,35 @@ struct key {
     struct dv_key_text text;
     size_t offset;
     dv_reader *read;
+    bool in_files_only;
 };
 
 #define KEY(name, default_value, unit, member, reader, help)                                       \
     {                                                                                              \
-        {name, default_value, unit, help}, offsetof(struct dv_experiment, member), reader          \
+        {name, default_value, unit, help}, offsetof(struct dv_experiment, member), reader, false   \
     }
 
-/* Order matters in two places: `bindir` before what is looked for in it, `applications` last. */
+/* What is said in files only, and looked for by layers.c. */
+static enum dv_status read_nothing(const struct dv_reading *at, yaml_node_t *node, void *field)
+{
+    (void)at, (void)node, (void)field;
+    return DV_OK;
+}
+
+/* Order matters in three places: `profile` before all that it may say, `sweep` before what uses its
+ * parameters, `applications` last. */
 static const struct key keys[] = {
+    {{"include", "[]", "list of paths",
+      "experiment files whose keys count where this file is silent; a later one before an earlier"},
+     0,
+     read_nothing,
+     true},
+    {{"profiles", "{}", "name: {key: value}",
+      "keys that count instead of the file's with --profile NAME"},
+     0,
+     read_nothing,
+     true},
+    KEY("profile", "''", "name", profile, dv_read_string, "which of the profiles counts; '': none"),
     KEY("name", "''", "text", name, dv_read_string,
         "name of the campaign; '' takes the file's name without .yaml"),
     KEY("description", "''", "text", description, dv_read_string, "what the experiment is for"),
@@ -36,6 +58,8 @@ static const struct key keys[] = {
         "where dejavu and the known applications are; '' takes dejavu-bench's own directory"),
     KEY("mpiexec", "mpiexec.mpich", "program", mpiexec, dv_read_string,
         "launcher of native runs; must be MPICH's"),
+    KEY("launcher", "local", "name", launcher, dv_read_string,
+        "how programs are started: local (mpiexec on this host)"),
     KEY("seed", "20070326", "number", seed, dv_read_count,
         "order of the runs and random fault times follow from it"),
     KEY("repetitions", "6", "blocks", repetitions, dv_read_positive,
@@ -45,8 +69,12 @@ static const struct key keys[] = {
     KEY("timeout", "10m", "duration", timeout_s, dv_read_duration,
         "a run that takes longer is killed and is a failure"),
     KEY("pause", "0s", "duration", pause_s, dv_read_duration, "idle time before each run"),
+    KEY("cache", "warm", "warm|drop", cache, dv_read_cache,
+        "page cache before each run: as it is, or written back and dropped (as root)"),
+    KEY("pin", "none", "none|cores", pin, dv_read_pin,
+        "ranks go where the kernel puts them, or each is bound to a core (Hydra's binding)"),
     KEY("max-restarts", "3", "restarts", max_restarts, dv_read_count,
-        "how often dejavu run may recover within one run"),
+        "how often dejavu run may recover within one run, beside planned faults"),
     KEY("keep", "failed", "never|failed|always", keep, dv_read_keep,
         "whose private directory stays after the run"),
     KEY("hostname", "no", "yes|no", hostname, dv_read_yes_no,
@@ -59,14 +87,18 @@ static const struct key keys[] = {
         "counted over all processes of a run; what cannot be counted is stored as unavailable"),
     KEY("classes", "[S]", "list of words", classes, dv_read_names, "problem classes"),
     KEY("ranks", "[2]", "list of numbers", ranks, dv_read_rank_list, "numbers of MPI processes"),
+    KEY("sweep", "{}", "parameter: [value, ...]", sweep, dv_read_sweep,
+        "values of {parameter} in arguments and options; all combinations are run"),
     KEY("strategies", "[full+coordinated]", "list", strategies, dv_read_strategies,
-        "capture+protocol, or {name, capture, protocol, options}; native and idle are always "
-        "there"),
+        "capture+protocol, {name, capture, protocol, options}, criu, dmtcp or mana; native and "
+        "idle "
+        "are always there"),
     KEY("intervals", "[10s]", "list of durations", intervals, dv_read_intervals,
         "time between checkpoints; crossed with strategies that checkpoint"),
     KEY("faults", "[none]", "list", faults, dv_read_faults,
-        "none, or {kill: rank R|all|mpiexec, at: TIME | TIME..TIME} or {kill: ..., after-epoch: "
-        "E}"),
+        "none, or {kill: rank R|rank any|all|mpiexec, ...} with at: TIME | TIME..TIME | [TIME, "
+        "...], "
+        "after-epoch: E, or distribution: exponential|weibull, mtbf: TIME, shape: K, most: N"),
     KEY("applications", "[]", "list", apps, dv_read_applications,
         "known names, or {name, program, arguments, classes, ranks, verification, digest, "
         "seconds}"),
@@ -121,6 +153,9 @@ static enum dv_status check_overrides(const char *const *overrides)
         const char *const *name = names;
         while (*name && strcmp(*name, word) != 0)
             name++;
+        if (*name && keys[name - names].in_files_only)
+            return dv_bench_fail(DV_ERR_USAGE, "--set %s: only an experiment file can say that",
+                                 word);
         if (*name)
             continue;
         struct dv_yaml place = {.origin = (char *)"--set"};
@@ -129,43 +164,40 @@ static enum dv_status check_overrides(const char *const *overrides)
     return DV_OK;
 }
 
-static void remember_setting(struct dv_experiment *e, size_t index, struct dv_yaml *yaml,
-                             const yaml_node_t *node, const char *source)
-{
-    char *value = dv_yaml_source(yaml, node);
-    e->settings[index] = (struct dv_setting){
-        .key = keys[index].text.name,
-        .value = dv_arena_copy(&e->memory, value ? value : "", value ? strlen(value) : 0),
-        .source = dv_arena_text(&e->memory, source),
-    };
-    free(value);
-}
-
 static enum dv_status read_node(struct dv_experiment *e, size_t index, struct dv_yaml *yaml,
                                 yaml_node_t *node, const char *source)
 {
     const struct key *key = &keys[index];
-    remember_setting(e, index, yaml, node, source);
+    char *value = dv_yaml_source(yaml, node);
+    e->settings[index] = (struct dv_setting){
+        .key = key->text.name,
+        .value = dv_arena_text(&e->memory, value ? value : ""),
+        .source =
+            source ? dv_arena_text(&e->memory, source)
+                   : dv_arena_printf(&e->memory, "%s:%zu", yaml->origin, node->start_mark.line + 1),
+    };
+    free(value);
     struct dv_reading at = {.experiment = e, .yaml = yaml, .key = key->text.name};
     return key->read(&at, node, (char *)e + key->offset);
 }
 
-static enum dv_status read_key(struct dv_experiment *e, size_t index, struct dv_yaml *file,
-                               const char *const *overrides)
+static enum dv_status read_key(struct dv_experiment *e, size_t index,
+                               const struct dv_layers *layers, const char *const *overrides)
 {
     const struct dv_key_text *key = &keys[index].text;
     char origin[128], variable[96];
     const char *text = override_value(overrides, key->name), *source = "command line";
     snprintf(origin, sizeof origin, "--set %s", key->name);
-    if (!text) {
+    if (!text && !keys[index].in_files_only) {
         text = environment_value(key->name, variable, sizeof variable);
         source = variable;
         snprintf(origin, sizeof origin, "%s", variable);
     }
     if (!text) {
-        yaml_node_t *node = dv_yaml_get(file, dv_yaml_root(file), key->name);
+        struct dv_yaml *file;
+        yaml_node_t *node = dv_layers_get(layers, key->name, &file);
         if (node)
-            return read_node(e, index, file, node, file->origin);
+            return read_node(e, index, file, node, NULL);
         text = key->default_value;
         source = "default";
         snprintf(origin, sizeof origin, "default of '%s'", key->name);
@@ -179,24 +211,20 @@ static enum dv_status read_key(struct dv_experiment *e, size_t index, struct dv_
     return status;
 }
 
+const struct dv_setting *dv_experiment_setting(const struct dv_experiment *experiment,
+                                               const char *key)
+{
+    const struct dv_setting *setting = experiment->settings;
+    while (strcmp(setting->key, key) != 0)
+        setting++;
+    return setting;
+}
+
 static const char *format_path(struct dv_experiment *e, const char *format, const char *a,
                                const char *b)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof path, format, a, b);
-    return dv_arena_text(&e->memory, path);
-}
-
-static const char *own_directory(struct dv_experiment *e)
-{
-    char path[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (length < 0)
-        return ".";
-    path[length] = '\0';
-    char *slash = strrchr(path, '/');
-    if (slash)
-        *slash = '\0';
     return dv_arena_text(&e->memory, path);
 }
 
@@ -218,44 +246,60 @@ static void fill_derived(struct dv_experiment *e)
                                              : format_path(e, "%s/%s", e->output, "scratch");
     }
     if (!*e->bindir)
-        e->bindir = own_directory(e);
+        e->bindir = dv_own_directory(&e->memory);
 }
 
-static enum dv_status read_keys(struct dv_experiment *e, struct dv_yaml *file,
+static enum dv_status check_sweep_is_used(const struct dv_experiment *e)
+{
+    for (size_t i = 0; i < e->sweep.count; i++) {
+        if (!e->sweep.item[i].used)
+            return dv_bench_fail(DV_ERR_USAGE,
+                                 "%s: parameter '%s' of 'sweep' is used nowhere; write {%s} in an "
+                                 "application's arguments or a strategy's options",
+                                 dv_experiment_setting(e, "sweep")->source, e->sweep.item[i].name,
+                                 e->sweep.item[i].name);
+    }
+    return DV_OK;
+}
+
+static enum dv_status read_keys(struct dv_experiment *e, struct dv_layers *layers,
                                 const char *const *overrides)
 {
-    const char *names[KEYS + 1];
-    key_names(names);
-    enum dv_status status = dv_yaml_check_keys(file, dv_yaml_root(file), names);
-    if (status == DV_OK)
-        status = check_overrides(overrides);
-    for (size_t i = 0; status == DV_OK && i < KEYS; i++)
-        status = read_key(e, i, file, overrides);
-    return status;
+    enum dv_status status = check_overrides(overrides);
+    for (size_t i = 0; status == DV_OK && i < KEYS; i++) {
+        status = read_key(e, i, layers, overrides);
+        if (status == DV_OK && keys[i].offset == offsetof(struct dv_experiment, profile) &&
+            e->profile && *e->profile)
+            status = dv_layers_add_profile(layers, e->profile, e->settings[i].source);
+    }
+    return status == DV_OK ? check_sweep_is_used(e) : status;
 }
 
 enum dv_status dv_experiment_open(struct dv_experiment *experiment, const char *path,
                                   const char *const *overrides)
 {
-    struct dv_yaml file;
-    enum dv_status status = dv_yaml_open_file(&file, path);
+    struct dv_layers layers;
+    const char *names[KEYS + 1];
+    key_names(names);
+    enum dv_status status = dv_layers_open(path, names, &layers);
     if (status != DV_OK)
         return status;
     memset(experiment, 0, sizeof *experiment);
     struct dv_experiment *e = experiment;
+    const struct dv_yaml *file = dv_layers_main(&layers);
     e->path = dv_arena_text(&e->memory, path);
-    e->text = dv_arena_copy(&e->memory, file.text, file.text_bytes);
-    e->text_bytes = file.text_bytes;
+    e->text = dv_arena_copy(&e->memory, file->text, file->text_bytes);
+    e->text_bytes = file->text_bytes;
     e->settings = dv_arena_alloc(&e->memory, KEYS, sizeof *e->settings);
     e->setting_count = KEYS;
-    status = read_keys(e, &file, overrides);
+    status = read_keys(e, &layers, overrides);
     if (status == DV_OK) {
         fill_derived(e);
         status = dv_experiment_check_apps(e);
     }
     if (status != DV_OK)
         dv_experiment_close(e);
-    dv_yaml_close(&file);
+    dv_layers_close(&layers);
     return status;
 }
 

@@ -16,8 +16,12 @@ struct dv_reading {
 typedef enum dv_status dv_reader(const struct dv_reading *at, yaml_node_t *node, void *field);
 
 dv_reader dv_read_string, dv_read_count, dv_read_positive, dv_read_duration, dv_read_yes_no,
-    dv_read_keep, dv_read_names, dv_read_rank_list, dv_read_intervals, dv_read_strategies,
-    dv_read_faults, dv_read_applications;
+    dv_read_keep, dv_read_cache, dv_read_pin, dv_read_names, dv_read_rank_list, dv_read_intervals,
+    dv_read_sweep, dv_read_strategies, dv_read_faults, dv_read_applications;
+
+/* A whole number within bounds. */
+enum dv_status dv_read_integer(const struct dv_reading *at, yaml_node_t *node, int64_t least,
+                               int64_t most, int64_t *value) DV_CHECKED;
 
 /* After all keys: programs are looked for, rank counts checked against what is known of
  * applications. */

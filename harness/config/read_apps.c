@@ -1,6 +1,6 @@
 /* The `applications` key: known names and descriptions of other programs. */
-#include "harness/config/read.h"
 #include "harness/config/say.h"
+#include "harness/config/sweep.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What the NAS-style applications print. */
+/* What our own applications print, in NPB's manner. */
 #define NPB_VERIFICATION "Verification *= *SUCCESSFUL"
 #define DIGEST_LINE "^DIGEST ([0-9a-fA-F]+)"
 #define NPB_SECONDS "Time in seconds *= *([0-9.]+)"
@@ -41,7 +41,8 @@ static void set_defaults(const struct dv_reading *at, struct dv_app *app)
     app->verification = NPB_VERIFICATION;
     app->seconds = NPB_SECONDS;
     app->program = app->known->program;
-    app->arguments = (struct dv_names){.item = arguments, .count = 2};
+    if (app->known->estimates[0].class_name != DV_NO_CLASS)
+        app->arguments = (struct dv_names){.item = arguments, .count = 2};
 }
 
 /* "none", "stdout" or an extended regular expression with `groups` groups. */
@@ -141,6 +142,8 @@ static enum dv_status read_app(const struct dv_reading *at, yaml_node_t *node, s
     enum dv_status status = dv_read_string(at, name, &app->name);
     if (status != DV_OK)
         return status;
+    app->parameters = "";
+    app->place = dv_yaml_place(at->yaml, node, &at->experiment->memory);
     app->known = dv_known_app_find(app->name);
     bool described = dv_yaml_get(at->yaml, node, "program") != NULL;
     if (!app->known && !described)
@@ -169,28 +172,48 @@ static bool have_class_in_common(const struct dv_app *a, const struct dv_app *b)
     return a->classes.count == 0 || b->classes.count == 0; /* has the experiment's */
 }
 
+/* One application for each combination of the parameters that its arguments use. */
+static enum dv_status add_apps(const struct dv_reading *at, yaml_node_t *node,
+                               const struct dv_app *template)
+{
+    struct dv_experiment *e = at->experiment;
+    size_t combinations = dv_sweep_count(&e->sweep, &template->arguments);
+    struct dv_app *apps = dv_arena_alloc(&e->memory, e->app_count + combinations, sizeof *apps);
+    if (e->app_count)
+        memcpy(apps, e->apps, e->app_count * sizeof *apps);
+    e->apps = apps;
+    for (size_t i = 0; i < combinations; i++) {
+        struct dv_app *app = &apps[e->app_count];
+        *app = *template;
+        app->arguments = dv_sweep_apply(at, &template->arguments, i, &app->parameters);
+        app->name = dv_sweep_name(at, template->name, app->parameters);
+        for (size_t j = 0; j < e->app_count; j++) {
+            if (strcmp(apps[j].name, app->name) == 0 && have_class_in_common(&apps[j], app))
+                return dv_yaml_fail(at->yaml, node,
+                                    "application '%s' is given twice; give one of them another "
+                                    "'name' or other 'classes'",
+                                    app->name);
+        }
+        e->app_count++;
+    }
+    return dv_sweep_check_words(at, node, &template->arguments);
+}
+
 enum dv_status dv_read_applications(const struct dv_reading *at, yaml_node_t *node, void *field)
 {
     (void)field;
     size_t count = dv_yaml_item_count(node);
-    struct dv_app *apps = dv_arena_alloc(&at->experiment->memory, (count + 1), sizeof *apps);
     if (count == 0)
         return dv_yaml_fail(at->yaml, node, "an experiment needs 'applications', such as [cg, ft]");
     for (size_t i = 0; i < count; i++) {
         yaml_node_t *item = dv_yaml_item(at->yaml, node, i);
-        enum dv_status status = read_app(at, item, &apps[i]);
+        struct dv_app app = {0};
+        enum dv_status status = read_app(at, item, &app);
+        if (status == DV_OK)
+            status = add_apps(at, item, &app);
         if (status != DV_OK)
             return status;
-        for (size_t j = 0; j < i; j++) {
-            if (strcmp(apps[j].name, apps[i].name) == 0 && have_class_in_common(&apps[j], &apps[i]))
-                return dv_yaml_fail(at->yaml, item,
-                                    "application '%s' is given twice; give one of them another "
-                                    "'name' or other 'classes'",
-                                    apps[i].name);
-        }
     }
-    at->experiment->apps = apps;
-    at->experiment->app_count = count;
     return DV_OK;
 }
 
@@ -227,12 +250,13 @@ enum dv_status dv_experiment_check_apps(struct dv_experiment *experiment)
             app->program = found;
         else if (app->known)
             return dv_bench_fail(DV_ERR_SYSTEM,
-                                 "application '%s': no program %s in %s; build it (make all) or "
-                                 "set DEJAVU_BENCH_BINDIR",
-                                 app->name, app->program, experiment->bindir);
+                                 "%s: application '%s': no program %s in %s; build it (make all) "
+                                 "or set DEJAVU_BENCH_BINDIR",
+                                 app->place, app->name, app->program, experiment->bindir);
         else
-            return dv_bench_fail(DV_ERR_SYSTEM, "application '%s': cannot execute %s: %s",
-                                 app->name, app->program, strerror(ENOENT));
+            return dv_bench_fail(DV_ERR_SYSTEM,
+                                 "%s: application '%s': cannot execute %s: %s; correct 'program'",
+                                 app->place, app->name, app->program, strerror(ENOENT));
     }
     return DV_OK;
 }

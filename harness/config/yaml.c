@@ -211,12 +211,13 @@ enum dv_status dv_yaml_check_keys(struct dv_yaml *yaml, const yaml_node_t *mappi
     return DV_OK;
 }
 
-static enum dv_status fail_at(const struct dv_yaml *yaml, const yaml_node_t *node, const char *text)
+const char *dv_yaml_place(const struct dv_yaml *yaml, const yaml_node_t *node,
+                          struct dv_arena *memory)
 {
     if (!yaml->is_file)
-        return dv_bench_fail(DV_ERR_USAGE, "%s: %s", yaml->origin, text);
-    return dv_bench_fail(DV_ERR_USAGE, "%s:%zu:%zu: %s", yaml->origin, node->start_mark.line + 1,
-                         node->start_mark.column + 1, text);
+        return dv_arena_text(memory, yaml->origin);
+    return dv_arena_printf(memory, "%s:%zu:%zu", yaml->origin, node->start_mark.line + 1,
+                           node->start_mark.column + 1);
 }
 
 enum dv_status dv_yaml_fail(const struct dv_yaml *yaml, const yaml_node_t *node, const char *format,
@@ -227,7 +228,11 @@ enum dv_status dv_yaml_fail(const struct dv_yaml *yaml, const yaml_node_t *node,
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return fail_at(yaml, node, text);
+    struct dv_arena memory = {NULL};
+    enum dv_status status =
+        dv_bench_fail(DV_ERR_USAGE, "%s: %s", dv_yaml_place(yaml, node, &memory), text);
+    dv_arena_free(&memory);
+    return status;
 }
 
 enum dv_status dv_yaml_fail_unknown(const struct dv_yaml *yaml, const yaml_node_t *node,

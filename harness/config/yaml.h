@@ -6,6 +6,8 @@
 #ifndef DV_HARNESS_YAML_H
 #define DV_HARNESS_YAML_H
 
+#include "harness/config/arena.h"
+
 #include <dejavu/status.h>
 
 #include <stdbool.h>
@@ -43,6 +45,9 @@ yaml_node_t *dv_yaml_get(struct dv_yaml *yaml, const yaml_node_t *mapping, const
 enum dv_status dv_yaml_check_keys(struct dv_yaml *yaml, const yaml_node_t *mapping,
                                   const char *const *known) DV_CHECKED;
 
+/* "demo.yaml:12:3", or the origin of what is no file. */
+const char *dv_yaml_place(const struct dv_yaml *yaml, const yaml_node_t *node,
+                          struct dv_arena *memory);
 /* Say "<origin>:<line>:<column>: ..." and return DV_ERR_USAGE. */
 enum dv_status dv_yaml_fail(const struct dv_yaml *yaml, const yaml_node_t *node, const char *format,
                             ...) __attribute__((format(printf, 3, 4)));

@@ -1,95 +1,88 @@
 #include "harness/launch/command.h"
 
+#include "harness/launch/external.h"
+#include "harness/launch/launcher.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct words {
-    char **item;
-    size_t count, room;
-    struct dv_arena *memory;
-};
-
-static void add(struct words *words, const char *word)
+void dv_words_add(struct dv_words *words, const char *word)
 {
     if (words->count + 1 >= words->room) {
-        words->room = words->room ? 2 * words->room : 32;
-        words->item = dv_reallocate(words->item, words->room, sizeof *words->item);
+        size_t room = words->room ? 2 * words->room : 32;
+        char **grown = dv_arena_alloc(words->memory, room, sizeof *grown);
+        if (words->count)
+            memcpy(grown, words->item, words->count * sizeof *grown);
+        words->item = grown;
+        words->room = room;
     }
     words->item[words->count++] = dv_arena_text(words->memory, word);
-    words->item[words->count] = NULL;
 }
 
-/* `text` with every "{name}" as `value`. */
-static char *replace(struct dv_arena *memory, const char *text, const char *name, const char *value)
+void dv_words_add_number(struct dv_words *words, long long number)
 {
-    char *result = dv_arena_text(memory, text), *at;
-    size_t length = strlen(name);
-    for (size_t from = 0; (at = strstr(result + from, name));) {
-        size_t before = (size_t)(at - result);
-        result = dv_arena_printf(memory, "%.*s%s%s", (int)before, result, value, at + length);
-        from = before + strlen(value);
-    }
-    return result;
+    char text[24];
+    snprintf(text, sizeof text, "%lld", number);
+    dv_words_add(words, text);
 }
 
-static void add_application(struct words *words, const struct dv_cell *cell)
+static void add_application(struct dv_words *words, const struct dv_cell *cell)
 {
     char ranks[24];
     snprintf(ranks, sizeof ranks, "%" PRId64, cell->ranks);
-    add(words, cell->app->program);
+    dv_words_add(words, cell->app->program);
     for (size_t i = 0; i < cell->app->arguments.count; i++) {
         const char *argument = cell->app->arguments.item[i];
-        argument = replace(words->memory, argument, "{class}", cell->class_name);
-        add(words, replace(words->memory, argument, "{ranks}", ranks));
+        argument = dv_arena_replace(words->memory, argument, "{class}", cell->class_name);
+        dv_words_add(words, dv_arena_replace(words->memory, argument, "{ranks}", ranks));
     }
 }
 
-static void add_dejavu(struct words *words, const struct dv_experiment *e,
-                       const struct dv_cell *cell, const char *job_directory)
+static void add_dejavu(struct dv_words *words, const struct dv_experiment *e,
+                       const struct dv_cell *cell, const char *job_directory, int64_t restarts)
 {
     const struct dv_strategy *strategy = cell->strategy;
-    bool checkpoints = strategy->kind == DV_STRATEGY_CHECKPOINT;
-    char interval[32];
-    add(words, dv_arena_printf(words->memory, "%s/dejavu", e->bindir));
-    add(words, "run");
-    add(words, "-n");
-    add(words, dv_arena_printf(words->memory, "%" PRId64, cell->ranks));
-    add(words, "--job");
-    add(words, job_directory);
-    if (checkpoints) {
+    dv_words_add(words, dv_arena_printf(words->memory, "%s/dejavu", e->bindir));
+    dv_words_add(words, "run");
+    dv_words_add(words, "-n");
+    dv_words_add_number(words, cell->ranks);
+    dv_words_add(words, "--job");
+    dv_words_add(words, job_directory);
+    if (strategy->kind == DV_STRATEGY_CHECKPOINT) {
+        char interval[32];
         dv_seconds_text(cell->interval_s, interval, sizeof interval);
-        add(words, "--capture");
-        add(words, strategy->capture);
-        add(words, "--protocol");
-        add(words, strategy->protocol);
-        add(words, "--interval");
-        add(words, interval);
+        dv_words_add(words, "--capture");
+        dv_words_add(words, strategy->capture);
+        dv_words_add(words, "--protocol");
+        dv_words_add(words, strategy->protocol);
+        dv_words_add(words, "--interval");
+        dv_words_add(words, interval);
     }
-    add(words, "--max-restarts");
-    add(words, dv_arena_printf(words->memory, "%" PRId64, checkpoints ? e->max_restarts : 0));
+    dv_words_add(words, "--max-restarts");
+    dv_words_add_number(words, restarts);
+    dv_launcher_find(e->launcher)->add_options(e, words);
     for (size_t i = 0; i < strategy->options.count; i++)
-        add(words, strategy->options.item[i]);
-    add(words, "--");
+        dv_words_add(words, strategy->options.item[i]);
+    dv_words_add(words, "--");
 }
 
 char **dv_command_make(const struct dv_experiment *experiment, const struct dv_cell *cell,
-                       const char *job_directory, struct dv_arena *memory)
+                       const char *job_directory, size_t faults, struct dv_arena *memory)
 {
-    struct words words = {.memory = memory};
-    if (cell->strategy->kind == DV_STRATEGY_NATIVE) {
-        add(&words, experiment->mpiexec);
-        add(&words, "-n");
-        add(&words, dv_arena_printf(memory, "%" PRId64, cell->ranks));
-    } else {
-        add_dejavu(&words, experiment, cell, job_directory);
-    }
+    struct dv_words words = {.memory = memory};
+    const struct dv_strategy *strategy = cell->strategy;
+    bool checkpoints = strategy->kind == DV_STRATEGY_CHECKPOINT;
+    int64_t restarts = checkpoints ? experiment->max_restarts + (int64_t)faults : 0;
+    if (strategy->kind == DV_STRATEGY_NATIVE)
+        dv_launcher_find(experiment->launcher)->add_words(experiment, cell->ranks, &words);
+    else if (strcmp(strategy->system, "dejavu") == 0)
+        add_dejavu(&words, experiment, cell, job_directory, restarts);
+    else
+        dv_external_add_words(experiment, cell, job_directory, restarts, &words);
     add_application(&words, cell);
-    char **argv = dv_arena_alloc(memory, words.count + 1, sizeof *argv);
-    memcpy(argv, words.item, words.count * sizeof *argv);
-    free(words.item);
-    return argv;
+    return words.item;
 }
 
 char *dv_command_text(char *const *argv, struct dv_arena *memory)

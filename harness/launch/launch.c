@@ -58,11 +58,16 @@ bool dv_launch_interrupted(void)
     return interruptions > 0;
 }
 
+static double seconds_of(const struct timespec *time)
+{
+    return (double)time->tv_sec + (double)time->tv_nsec * 1e-9;
+}
+
 static double seconds_now(clockid_t clock)
 {
     struct timespec now;
     clock_gettime(clock, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+    return seconds_of(&now);
 }
 
 static void wait_for(int extra_fd, double seconds)
@@ -108,6 +113,8 @@ static _Noreturn void become_launcher(const struct dv_launch *launch, pid_t harn
     redirect(launch->stdout_path, O_WRONLY | O_CREAT | O_TRUNC, STDOUT_FILENO);
     redirect(launch->stderr_path, O_WRONLY | O_CREAT | O_TRUNC, STDERR_FILENO);
     sigprocmask(SIG_SETMASK, &mask_before, NULL);
+    for (char **variable = launch->environment; *variable; variable++)
+        putenv(*variable);
     if (setenv(DV_RUN_VARIABLE, launch->run_variable, 1) == 0 && chdir(launch->work_directory) == 0)
         execvp(launch->argv[0], launch->argv);
     int error = errno;
@@ -171,9 +178,8 @@ struct watching {
     struct dv_watch watch;
     pid_t pid;
     double start_s; /* CLOCK_MONOTONIC */
-    double
-        fault_s; /* time of the run at which the fault is tried next; infinite: not yet, or done */
-    double kill_s; /* time at which what still runs is killed; infinite: no end is under way */
+    double fault_s; /* time of the run at which the next fault is tried; infinite: not known yet */
+    double kill_s;  /* time at which what still runs is killed; infinite: no end is under way */
     bool ended;
 };
 
@@ -208,33 +214,48 @@ static void reap(struct watching *w)
     }
 }
 
+static const struct dv_moment *next_fault(const struct watching *w)
+{
+    const struct dv_moments *moments = w->launch->moments;
+    return w->result->injected < moments->count ? &moments->item[w->result->injected] : NULL;
+}
+
+/* When the next fault is due; one after an epoch is once that is committed, or, after epoch 0, the
+ * ranks run. */
+static double fault_moment(const struct watching *w, double now_s)
+{
+    const struct dv_moment *moment = next_fault(w);
+    const struct dv_fault *fault = w->launch->fault;
+    if (!moment)
+        return INFINITY;
+    if (!isnan(moment->at_s))
+        return moment->at_s;
+    bool due =
+        fault->after_epoch == 0 ? w->watch.running : w->watch.committed >= fault->after_epoch;
+    return due ? now_s : INFINITY;
+}
+
+/* A victim that is not there (yet, or again) is looked for until it is. */
 static void try_fault(struct watching *w, double now_s)
 {
-    const struct dv_fault *fault = w->launch->fault;
     static const enum dv_victim victims[] = {
         [DV_FAULT_RANK] = DV_VICTIM_RANK,
+        [DV_FAULT_ANY_RANK] = DV_VICTIM_RANK,
         [DV_FAULT_ALL] = DV_VICTIM_ALL_RANKS,
         [DV_FAULT_MPIEXEC] = DV_VICTIM_MPIEXEC,
     };
-    size_t killed = dv_tree_kill_victims(victims[fault->kind], fault->rank);
+    struct timespec sent;
+    size_t killed =
+        dv_tree_kill_victims(victims[w->launch->fault->kind], next_fault(w)->rank, &sent);
     if (killed == 0) {
         w->fault_s = now_s + VICTIM_RETRY_S;
         return;
     }
-    w->result->fault_injected = true;
-    w->result->fault_at_s = seconds_now(CLOCK_MONOTONIC) - w->start_s;
-    w->result->fault_processes = killed;
-    w->fault_s = INFINITY;
-}
-
-/* A fault after an epoch is due as soon as that is committed; after epoch 0, when the ranks run. */
-static bool epoch_fault_is_due(const struct watching *w)
-{
-    const struct dv_fault *fault = w->launch->fault;
-    if (fault->kind == DV_FAULT_NONE || !isnan(w->launch->fault_at_s) ||
-        w->result->fault_injected || !isinf(w->fault_s))
-        return false;
-    return fault->after_epoch == 0 ? w->watch.running : w->watch.committed >= fault->after_epoch;
+    struct dv_injection *injection = &w->launch->injections[w->result->injected++];
+    injection->injected = true;
+    injection->at_s = seconds_of(&sent) - w->start_s;
+    injection->processes = killed;
+    w->fault_s = fault_moment(w, now_s);
 }
 
 static void begin_end(struct watching *w, double now_s)
@@ -249,8 +270,8 @@ static void take_turn(struct watching *w)
 {
     double now_s = seconds_now(CLOCK_MONOTONIC) - w->start_s;
     dv_watch_update(&w->watch, now_s);
-    if (epoch_fault_is_due(w))
-        w->fault_s = now_s;
+    if (isinf(w->fault_s))
+        w->fault_s = fault_moment(w, now_s);
     if (now_s >= w->fault_s)
         try_fault(w, now_s);
     if (interruptions > 0 && !w->result->interrupted) {
@@ -262,7 +283,7 @@ static void take_turn(struct watching *w)
         begin_end(w, now_s);
     }
     if (now_s >= w->kill_s || interruptions > 1)
-        dv_tree_kill_victims(DV_VICTIM_EVERYTHING, 0);
+        dv_tree_kill_victims(DV_VICTIM_EVERYTHING, 0, NULL);
 }
 
 static double next_moment(const struct watching *w)
@@ -292,7 +313,7 @@ static void watch_until_end(struct watching *w)
 /* Nothing of a run may disturb the next one. */
 static void clear_up(struct watching *w)
 {
-    while (dv_tree_kill_victims(DV_VICTIM_EVERYTHING, 0) > 0) {
+    while (dv_tree_kill_victims(DV_VICTIM_EVERYTHING, 0, NULL) > 0) {
         wait_for(-1, 0.002);
         take_signals();
         reap(w);
@@ -304,7 +325,7 @@ enum dv_status dv_launch_run(const struct dv_launch *launch, struct dv_tables *t
                              struct dv_launched *launched)
 {
     struct started child = {.go_fd = -1};
-    *launched = (struct dv_launched){.exit_status = -1, .fault_at_s = NAN};
+    *launched = (struct dv_launched){.exit_status = -1};
     enum dv_status status = start(launch, &child);
     if (status != DV_OK)
         return status;
@@ -313,8 +334,6 @@ enum dv_status dv_launch_run(const struct dv_launch *launch, struct dv_tables *t
                          .pid = child.pid,
                          .fault_s = INFINITY,
                          .kill_s = INFINITY};
-    if (launch->fault->kind != DV_FAULT_NONE && !isnan(launch->fault_at_s))
-        w.fault_s = launch->fault_at_s;
     dv_watch_begin(&w.watch, launch->job_directory);
     struct dv_counters *counters = dv_counters_start(launch->counters, child.pid);
     launched->start_unix_ns = (int64_t)(seconds_now(CLOCK_REALTIME) * 1e9);

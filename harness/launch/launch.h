@@ -6,7 +6,7 @@
 #ifndef DV_HARNESS_LAUNCH_H
 #define DV_HARNESS_LAUNCH_H
 
-#include "harness/config/experiment.h"
+#include "harness/plan/moments.h"
 #include "harness/record/schema.h"
 
 #include <sys/resource.h>
@@ -17,10 +17,19 @@ struct dv_launch {
     const char *job_directory; /* whose `events` is watched; NULL: none */
     const char *run_variable;  /* value of DEJAVU_BENCH_RUN */
     double timeout_s;
+    char **environment; /* NAME=VALUE to be added, NULL at the end */
     const struct dv_fault *fault;
-    double fault_at_s; /* drawn; NaN: after an epoch */
+    const struct dv_moments *moments; /* of the fault */
+    struct dv_injection *injections;  /* one for each moment: what came of it */
     const struct dv_names *counters;
     int64_t run; /* for rows */
+};
+
+/* Zeroed by the caller. */
+struct dv_injection {
+    bool injected;
+    double at_s;
+    size_t processes; /* killed */
 };
 
 struct dv_launched {
@@ -31,9 +40,7 @@ struct dv_launched {
     struct rusage usage;    /* all processes */
     double events_offset_s; /* time of the run at which the job's events have time 0; NaN: no events
                                seen */
-    bool fault_injected;
-    double fault_at_s;
-    size_t fault_processes;
+    size_t injected;        /* moments that struck; they strike in their order */
 };
 
 /* Once, before the first run: signals that end a campaign are from now on seen by dv_launch_run and

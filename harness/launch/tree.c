@@ -140,7 +140,7 @@ static bool is_victim(const struct process *p, enum dv_victim victim, int64_t ra
     return true;
 }
 
-size_t dv_tree_kill_victims(enum dv_victim victim, int64_t rank)
+size_t dv_tree_kill_victims(enum dv_victim victim, int64_t rank, struct timespec *sent)
 {
     struct processes list = list_processes();
     pid_t *chosen = dv_reallocate(NULL, list.count + 1, sizeof *chosen);
@@ -151,6 +151,8 @@ size_t dv_tree_kill_victims(enum dv_victim victim, int64_t rank)
             chosen[count++] = list.item[i].pid;
     }
     /* Chosen first and killed then, so that all of them go at one moment. */
+    if (sent)
+        clock_gettime(CLOCK_MONOTONIC, sent);
     for (size_t i = 0; i < count; i++)
         killed += kill(chosen[i], SIGKILL) == 0;
     free(chosen);

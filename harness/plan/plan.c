@@ -11,7 +11,7 @@
 
 #define RUNS_MAX 10000000u
 
-static const struct dv_fault no_fault = {.at_low_s = NAN, .at_high_s = NAN, .label = "none"};
+static const struct dv_fault no_fault = {.label = "none"};
 
 uint64_t dv_random_next(uint64_t *state)
 {
@@ -81,13 +81,19 @@ static void add_cell(struct dv_plan *plan, const struct dv_cell *group,
 }
 
 /* All treatments of one group: bases once, the rest crossed with intervals and faults. */
-static void add_group(const struct dv_experiment *e, struct dv_plan *plan, struct dv_cell group)
+static void add_group(struct dv_experiment *e, struct dv_plan *plan, struct dv_cell group)
 {
     group.group = plan->group_count++;
     for (size_t s = 0; s < e->strategy_count; s++) {
         const struct dv_strategy *strategy = &e->strategies[s];
         if (strategy->kind != DV_STRATEGY_CHECKPOINT) {
             add_cell(plan, &group, strategy, NAN, &no_fault);
+            continue;
+        }
+        const char *reason = e->unable ? e->unable(e, strategy, group.ranks) : NULL;
+        if (reason) {
+            leave_out(plan, dv_arena_printf(&plan->memory, "%s %s", group.label, strategy->label),
+                      reason);
             continue;
         }
         for (size_t i = 0; i < e->intervals.count; i++) {
@@ -106,8 +112,8 @@ static bool has_class(const struct dv_known_app *known, const char *class_name)
     return false;
 }
 
-static void consider_group(const struct dv_experiment *e, struct dv_plan *plan,
-                           const struct dv_app *app, const char *class_name, int64_t ranks)
+static void consider_group(struct dv_experiment *e, struct dv_plan *plan, const struct dv_app *app,
+                           const char *class_name, int64_t ranks)
 {
     struct dv_cell group = {.app = app, .class_name = class_name, .ranks = ranks};
     group.label = dv_arena_printf(&plan->memory, "%s.%s.%" PRId64, app->name, class_name, ranks);
@@ -132,7 +138,7 @@ static bool takes_class(const struct dv_app *app)
     return false;
 }
 
-static void make_cells(const struct dv_experiment *e, struct dv_plan *plan)
+static void make_cells(struct dv_experiment *e, struct dv_plan *plan)
 {
     static char *no_class[] = {(char *)"-"};
     for (size_t a = 0; a < e->app_count; a++) {
@@ -192,14 +198,21 @@ static uint64_t digest_plan(const struct dv_plan *plan)
     return digest;
 }
 
-enum dv_status dv_plan_make(const struct dv_experiment *experiment, struct dv_plan *plan)
+/* Where the most likely mistake is: "demo.yaml:4". */
+static const char *place_of_ranks(const struct dv_experiment *e)
 {
-    const struct dv_experiment *e = experiment;
+    const char *source = dv_experiment_setting(e, "ranks")->source;
+    return strcmp(source, "default") == 0 ? e->path : source;
+}
+
+enum dv_status dv_plan_make(struct dv_experiment *experiment, struct dv_plan *plan)
+{
+    struct dv_experiment *e = experiment;
     memset(plan, 0, sizeof *plan);
     make_cells(e, plan);
     if (plan->cell_count == 0) {
         enum dv_status status = dv_bench_fail(
-            DV_ERR_USAGE, "%s: nothing to run; first cell left out: %s: %s", e->path,
+            DV_ERR_USAGE, "%s: nothing to run; first cell left out: %s: %s", place_of_ranks(e),
             plan->left_out_count ? plan->left_out[0].cell : "none",
             plan->left_out_count ? plan->left_out[0].reason : "no ranks or classes given");
         dv_plan_free(plan);

@@ -49,8 +49,7 @@ struct dv_plan {
 };
 
 /* DV_ERR_USAGE when no cell is left to run; says so. The experiment must outlive the plan. */
-enum dv_status dv_plan_make(const struct dv_experiment *experiment,
-                            struct dv_plan *plan) DV_CHECKED;
+enum dv_status dv_plan_make(struct dv_experiment *experiment, struct dv_plan *plan) DV_CHECKED;
 void dv_plan_free(struct dv_plan *plan);
 
 /* splitmix64; `*state` moves on. */

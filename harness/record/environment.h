@@ -6,6 +6,8 @@
 #include "harness/config/experiment.h"
 #include "harness/record/schema.h"
 
+#define DV_ENVIRONMENT_FILTER "filter" /* key of the session's --filter */
+
 /* What cannot be found out becomes "unavailable". Runs `mpiexec --version`. */
 void dv_environment_collect(const struct dv_experiment *experiment, int64_t session,
                             struct dv_tables *tables);

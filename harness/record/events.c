@@ -101,6 +101,7 @@ static void take_committed(struct reading *r, const char *fields)
 
 static void take_running(struct reading *r, double at_s, const char *fields)
 {
+    r->summary->exiting_s = NAN;
     if (field_number(fields, "incarnation", 0) <= 0)
         return;
     r->summary->restarts++;
@@ -108,7 +109,8 @@ static void take_running(struct reading *r, double at_s, const char *fields)
         r->summary->began_anew = true;
     for (size_t i = 0; i < r->tables->table[DV_TABLE_FAULTS].count; i++) {
         struct dv_fault_row *fault = DV_ROW(r->tables, DV_TABLE_FAULTS, dv_fault_row, i);
-        if (fault->run != r->run || !fault->injected || !isnan(fault->recovered_s))
+        if (fault->run != r->run || !fault->injected || !isnan(fault->recovered_s) ||
+            fault->at_s > at_s)
             continue;
         fault->recovered_s = at_s - fault->at_s;
         fault->restored_epoch = field_number(fields, "epoch", -1);
@@ -156,6 +158,8 @@ static void take_line(struct reading *r, char *line, double offset_s)
     DV_TEXT_SET(row->event, event);
     DV_TEXT_SET(row->fields, fields);
     r->incarnation = field_number(fields, "incarnation", r->incarnation);
+    if (strcmp(event, "exiting") == 0 && isnan(r->summary->exiting_s))
+        r->summary->exiting_s = at_s;
     if (strcmp(event, "rank") == 0)
         take_rank(r, at_s, fields);
     else if (strcmp(event, "restored") == 0)
@@ -171,7 +175,7 @@ enum dv_status dv_events_read(const char *path, int64_t run, double offset_s,
 {
     char *text, *line;
     size_t length;
-    *summary = (struct dv_events_summary){0};
+    *summary = (struct dv_events_summary){.exiting_s = NAN};
     enum dv_status status = dv_file_read(path, &text, &length);
     if (status == DV_ERR_NOT_FOUND)
         return DV_OK;

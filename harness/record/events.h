@@ -9,8 +9,10 @@
 #include <stdbool.h>
 
 struct dv_events_summary {
-    int64_t epochs;       /* committed */
-    int64_t restarts;     /* incarnations after the first in which all ranks ran */
+    int64_t epochs;   /* committed */
+    int64_t restarts; /* incarnations after the first in which all ranks ran */
+    double
+        exiting_s; /* the application began to end by itself, and did not start again; NaN: never */
     bool began_anew;      /* a restart from nothing although an epoch was committed */
     size_t unknown_lines; /* that are not `<seconds> <event> ...` */
 };

@@ -1,8 +1,10 @@
 #include "harness/record/record.h"
 
 #include "harness/config/say.h"
+#include "harness/launch/cache.h"
 #include "harness/launch/command.h"
 #include "harness/launch/launch.h"
+#include "harness/launch/launcher.h"
 #include "harness/launch/tree.h"
 #include "harness/record/environment.h"
 #include "harness/record/events.h"
@@ -34,7 +36,8 @@ struct making {
     char *record, *stdout_path, *stderr_path, *events; /* in the output directory */
     char *scratch, *job, *work;                        /* the run's private directory */
     char **argv;
-    double fault_at_s;
+    struct dv_moments moments;
+    struct dv_injection *injections;
 };
 
 static char *scratch_prefix(const struct dv_campaign *c, struct dv_arena *memory)
@@ -73,15 +76,11 @@ static enum dv_status prepare(struct making *m)
     if (mkdir(m->scratch, 0700) != 0 || mkdir(m->work, 0700) != 0 || mkdir(m->job, 0700) != 0)
         return dv_bench_fail(DV_ERR_SYSTEM, "cannot make a private directory in %s: %s",
                              c->experiment->scratch, strerror(errno));
-    m->argv = dv_command_make(c->experiment, m->cell, m->job, &m->memory);
-    return DV_OK;
-}
-
-static double draw_fault_time(const struct dv_fault *fault, uint64_t seed)
-{
-    if (fault->kind == DV_FAULT_NONE || isnan(fault->at_low_s))
-        return NAN;
-    return fault->at_low_s + (fault->at_high_s - fault->at_low_s) * dv_random_unit(&seed);
+    m->moments = dv_moments_draw(m->cell->fault, m->run->seed, m->cell->ranks,
+                                 c->experiment->timeout_s, &m->memory);
+    m->injections = dv_arena_alloc(&m->memory, m->moments.count + 1, sizeof *m->injections);
+    m->argv = dv_command_make(c->experiment, m->cell, m->job, m->moments.count, &m->memory);
+    return c->experiment->cache == DV_CACHE_DROP ? dv_cache_drop() : DV_OK;
 }
 
 static enum dv_status launch(struct making *m)
@@ -97,8 +96,10 @@ static enum dv_status launch(struct making *m)
         .run_variable = dv_arena_printf(&m->memory, "%016" PRIx64 ".%zu", m->campaign->journal.id,
                                         m->run->index),
         .timeout_s = e->timeout_s,
+        .environment = dv_launcher_find(e->launcher)->environment(e, &m->memory),
         .fault = m->cell->fault,
-        .fault_at_s = m->fault_at_s,
+        .moments = &m->moments,
+        .injections = m->injections,
         .counters = &e->counters,
         .run = (int64_t)m->run->index,
     };
@@ -123,7 +124,9 @@ static const char *options_text(struct making *m)
 /* The factors: what was asked for. */
 static struct dv_run_row *add_run_row(struct making *m, size_t session, double load)
 {
+    const struct dv_experiment *e = m->campaign->experiment;
     const struct dv_cell *cell = m->cell;
+    const char *of_app = cell->app->parameters, *of_strategy = cell->strategy->parameters;
     struct dv_run_row *row = DV_ADD(&m->tables, DV_TABLE_RUNS, dv_run_row);
     row->run = (int64_t)m->run->index;
     row->block = (int64_t)m->run->block;
@@ -134,10 +137,15 @@ static struct dv_run_row *add_run_row(struct making *m, size_t session, double l
     row->ranks = cell->ranks;
     row->strategy_kind = (int32_t)cell->strategy->kind;
     row->interval_s = cell->interval_s;
+    row->cache = e->cache == DV_CACHE_DROP;
+    row->pin = e->pin == DV_PIN_CORES;
     row->load_before = load;
     row->oversubscribed = cell->ranks > dv_environment_processors();
     DV_TEXT_SET(row->application, cell->app->name);
     DV_TEXT_SET(row->class_name, cell->class_name);
+    DV_TEXT_SET(row->parameters, dv_arena_printf(&m->memory, "%s%s%s", of_app,
+                                                 *of_app && *of_strategy ? " " : "", of_strategy));
+    DV_TEXT_SET(row->system, cell->strategy->system);
     DV_TEXT_SET(row->strategy, cell->strategy->label);
     DV_TEXT_SET(row->capture, cell->strategy->capture);
     DV_TEXT_SET(row->protocol, cell->strategy->protocol);
@@ -166,18 +174,27 @@ static void add_samples(const struct making *m, struct dv_run_row *row,
     DV_TEXT_SET(row->digest, output->digest);
 }
 
-static void add_fault_row(struct making *m)
+/* Those that struck, and the first one that did not. */
+static void add_fault_rows(struct making *m)
 {
     const struct dv_fault *fault = m->cell->fault;
-    if (fault->kind == DV_FAULT_NONE)
-        return;
-    struct dv_fault_row *row = DV_ADD(&m->tables, DV_TABLE_FAULTS, dv_fault_row);
-    row->run = (int64_t)m->run->index;
-    row->injected = m->launched.fault_injected;
-    row->planned_s = m->fault_at_s;
-    row->at_s = m->launched.fault_at_s;
-    row->processes = (int64_t)m->launched.fault_processes;
-    DV_TEXT_SET(row->label, fault->label);
+    for (size_t i = 0; i < m->moments.count && i <= m->launched.injected; i++) {
+        const struct dv_moment *moment = &m->moments.item[i];
+        struct dv_fault_row *row = DV_ADD(&m->tables, DV_TABLE_FAULTS, dv_fault_row);
+        row->run = (int64_t)m->run->index;
+        row->number = (int64_t)i;
+        row->rank = moment->rank;
+        row->distribution = (int32_t)fault->timing;
+        row->mtbf_s = fault->mtbf_s > 0 ? fault->mtbf_s : NAN;
+        row->shape = fault->shape > 0 ? fault->shape : NAN;
+        row->planned_s = moment->at_s;
+        DV_TEXT_SET(row->label, fault->label);
+        row->injected = m->injections[i].injected;
+        if (!row->injected)
+            continue;
+        row->at_s = m->injections[i].at_s;
+        row->processes = (int64_t)m->injections[i].processes;
+    }
 }
 
 /* What is wrong with a run by itself, "" if nothing. Digests are compared later, by
@@ -201,11 +218,11 @@ static void find_fault(const struct making *m, const struct dv_run_row *row,
         snprintf(reason, reason_bytes, "the application did not print a successful verification");
     else if (*m->cell->app->digest && !*row->digest)
         snprintf(reason, reason_bytes, "the application did not print its digest");
-    else if (m->cell->fault->kind == DV_FAULT_NONE)
-        return;
-    else if (!m->launched.fault_injected)
+    else if (dv_fault_is_certain(m->cell->fault) && m->launched.injected == 0)
         snprintf(reason, reason_bytes, "ended before the fault (%s)", m->cell->fault->label);
-    else if (events->restarts == 0)
+    else if (m->launched.injected == 0)
+        return;
+    else if (events->restarts == 0 && !(m->injections[0].at_s >= events->exiting_s))
         snprintf(reason, reason_bytes, "ended well after the kill, but no recovery is recorded");
     else if (events->began_anew)
         snprintf(reason, reason_bytes, "began anew although an epoch was committed");
@@ -234,7 +251,7 @@ static enum dv_status collect(struct making *m, size_t session, double load)
     if (status != DV_OK)
         return status;
     copy_events(m);
-    add_fault_row(m);
+    add_fault_rows(m);
     status = dv_events_read(m->events, (int64_t)m->run->index, m->launched.events_offset_s,
                             &m->tables, &events);
     if (status != DV_OK)
@@ -300,7 +317,6 @@ enum dv_status dv_record_run(struct dv_campaign *campaign, const struct dv_plann
     struct making m = {.campaign = campaign, .run = run, .cell = &campaign->plan->cells[run->cell]};
     bool failed = false;
     dv_tables_init(&m.tables);
-    m.fault_at_s = draw_fault_time(m.cell->fault, run->seed);
     double load = dv_environment_load();
     enum dv_status status = dv_journal_start(&campaign->journal, run->index);
     if (status == DV_OK)
@@ -376,73 +392,16 @@ enum dv_status dv_record_begin_session(struct dv_campaign *campaign, size_t *ses
     uint64_t digest;
     dv_tables_init(&tables);
     dv_environment_collect(campaign->experiment, (int64_t)campaign->journal.sessions, &tables);
+    if (campaign->filter) {
+        struct dv_environment_row *row = DV_ADD(&tables, DV_TABLE_ENVIRONMENT, dv_environment_row);
+        row->session = (int64_t)campaign->journal.sessions;
+        DV_TEXT_SET(row->key, DV_ENVIRONMENT_FILTER);
+        DV_TEXT_SET(row->value, campaign->filter);
+    }
     dv_journal_session_path(&campaign->journal, campaign->journal.sessions, path, sizeof path);
     enum dv_status status = write_tables(&tables, path, &digest);
     if (status == DV_OK)
         status = dv_journal_begin_session(&campaign->journal, session);
     dv_tables_clear(&tables);
     return status;
-}
-
-/* ---- reading back -------------------------------------------------------- */
-
-static enum dv_status load_file(const char *path, const uint64_t *digest, struct dv_tables *tables)
-{
-    char *text;
-    size_t length;
-    enum dv_status status = dv_file_read(path, &text, &length);
-    if (status == DV_ERR_NOT_FOUND)
-        return dv_bench_fail(DV_ERR_DAMAGED, "%s is missing; restore it from a copy", path);
-    if (status != DV_OK)
-        return status;
-    if (digest && XXH64(text, length, 0) != *digest)
-        status = dv_bench_fail(DV_ERR_DAMAGED,
-                               "%s is not what the journal recorded; restore it from a copy", path);
-    else
-        status = dv_tables_parse(tables, text, path);
-    free(text);
-    return status;
-}
-
-static void add_configuration(const struct dv_campaign *campaign, struct dv_tables *tables)
-{
-    const struct dv_experiment *e = campaign->experiment;
-    for (size_t i = 0; i < e->setting_count; i++) {
-        struct dv_setting_row *row = DV_ADD(tables, DV_TABLE_SETTINGS, dv_setting_row);
-        DV_TEXT_SET(row->key, e->settings[i].key);
-        DV_TEXT_SET(row->source, e->settings[i].source);
-        DV_TEXT_SET(row->value, e->settings[i].value);
-    }
-    for (size_t i = 0; i < campaign->plan->left_out_count; i++) {
-        struct dv_left_out_row *row = DV_ADD(tables, DV_TABLE_LEFT_OUT, dv_left_out_row);
-        DV_TEXT_SET(row->cell, campaign->plan->left_out[i].cell);
-        DV_TEXT_SET(row->reason, campaign->plan->left_out[i].reason);
-    }
-}
-
-enum dv_status dv_record_load(const struct dv_campaign *campaign, struct dv_tables *tables)
-{
-    char path[PATH_MAX];
-    enum dv_status status = DV_OK;
-    dv_tables_init(tables);
-    for (size_t i = 0; status == DV_OK && i < campaign->journal.sessions; i++) {
-        dv_journal_session_path(&campaign->journal, i, path, sizeof path);
-        status = load_file(path, NULL, tables);
-    }
-    for (size_t i = 0; status == DV_OK && i < campaign->journal.run_count; i++) {
-        const struct dv_journal_run *run = &campaign->journal.runs[i];
-        if (!run->done)
-            continue;
-        char directory[PATH_MAX - 16];
-        dv_journal_run_directory(&campaign->journal, i, directory, sizeof directory);
-        snprintf(path, sizeof path, "%s/record", directory);
-        status = load_file(path, &run->record_digest, tables);
-    }
-    if (status != DV_OK) {
-        dv_tables_clear(tables);
-        return status;
-    }
-    add_configuration(campaign, tables);
-    dv_record_judge(tables);
-    return DV_OK;
 }

@@ -9,6 +9,7 @@ struct dv_campaign {
     const struct dv_experiment *experiment;
     const struct dv_plan *plan;
     struct dv_journal journal;
+    const char *filter; /* of this session; NULL: none */
 };
 
 /* Make the run, commit its record, tidy up. `row` gets its row of /runs. DV_ERR_ABORTED:

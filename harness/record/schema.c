@@ -12,6 +12,11 @@ static const char *const outcomes[] = {"failed", "ok", NULL};
 static const char *const strategy_kinds[] = {"native", "idle", "checkpoint", NULL};
 static const char *const verifications[] = {"missing", "successful", "not_asked", NULL};
 static const char *const snapshots[] = {"unreported", "stop", "copy", "fork", NULL};
+static const char *const caches[] = {"warm", "dropped", NULL};
+static const char *const pins[] = {"none", "cores", NULL};
+/* In the order of enum dv_fault_timing. */
+static const char *const timings[] = {"at",          "after_epoch", "schedule",
+                                      "exponential", "weibull",     NULL};
 static const char *const counter_states[] = {"counted", "unavailable", NULL};
 
 #define INT(type, member, unit, description)                                                       \
@@ -38,15 +43,18 @@ static const char *const counter_states[] = {"counted", "unavailable", NULL};
 
 static const struct dv_column run_columns[] = {
     INT(dv_run_row, run, "index", "place in the campaign's order; the key of a run in all tables"),
+    TEXT(dv_run_row, campaign, "id of the campaign that made it"),
     INT(dv_run_row, block, "index", "randomised complete block"),
     INT(dv_run_row, position, "index", "place within the block"),
     INT(dv_run_row, session, "index", "which call of `dejavu-bench run` made it; see /environment"),
     INT(dv_run_row, seed, "number", "seed of what is random within the run (two's complement)"),
     ENUM(dv_run_row, warmup, no_yes, "belongs to a warm-up block: in no statistic"),
-    TEXT(dv_run_row, application, "name of the application"),
+    TEXT(dv_run_row, application, "name of the application, with what a sweep gave it"),
     TEXT(dv_run_row, class_name, "problem class; '-' for a program that takes none"),
     INT(dv_run_row, ranks, "processes", "MPI processes"),
-    TEXT(dv_run_row, strategy, "strategy's name in the experiment"),
+    TEXT(dv_run_row, parameters, "name=value ... that a sweep gave application and strategy"),
+    TEXT(dv_run_row, system, "who takes the checkpoints: dejavu or an external system; '': nobody"),
+    TEXT(dv_run_row, strategy, "strategy's name in the experiment, with what a sweep gave it"),
     ENUM(dv_run_row, strategy_kind, strategy_kinds,
          "native: without DejaVu; idle: attached, no checkpoints; checkpoint"),
     TEXT(dv_run_row, capture, "capture strategy, '' for the bases"),
@@ -71,6 +79,8 @@ static const struct dv_column run_columns[] = {
     INT(dv_run_row, exit_status, "number", "of the launcher; -1: ended by a signal"),
     INT(dv_run_row, signal, "number", "that ended the launcher; 0: none"),
     ENUM(dv_run_row, timed_out, no_yes, "took longer than the experiment's timeout and was killed"),
+    ENUM(dv_run_row, cache, caches, "page cache before the run: as it was, or dropped"),
+    ENUM(dv_run_row, pin, pins, "binding of ranks: left to the kernel, or each to a core"),
     ENUM(dv_run_row, oversubscribed, no_yes, "more ranks than processors to run on"),
     INT(dv_run_row, epochs, "epochs", "committed checkpoints"),
     INT(dv_run_row, restarts, "restarts", "recoveries after which all ranks ran again"),
@@ -158,10 +168,15 @@ static const struct dv_column restore_columns[] = {
 
 static const struct dv_column fault_columns[] = {
     INT(dv_fault_row, run, "index", "the run, as in /runs"),
+    INT(dv_fault_row, number, "index", "which of the run's faults, in the order of time"),
     TEXT(dv_fault_row, label, "as in the experiment"),
+    ENUM(dv_fault_row, distribution, timings, "how its moment was found"),
+    REAL(dv_fault_row, mtbf_s, "s", "mean of the distribution; NaN: none"),
+    REAL(dv_fault_row, shape, "number", "of a Weibull distribution; NaN: none"),
+    INT(dv_fault_row, rank, "index", "rank to be killed; -1: not one rank, but all or mpiexec"),
     ENUM(dv_fault_row, injected, no_yes, "no: the run ended before its moment"),
     REAL(dv_fault_row, planned_s, "s",
-         "the moment drawn, since the run's start; NaN: after an epoch"),
+         "the moment given or drawn, since the run's start; NaN: after an epoch"),
     REAL(dv_fault_row, at_s, "s", "SIGKILL was sent, since the run's start; NaN: it was not"),
     INT(dv_fault_row, processes, "processes", "processes killed"),
     INT(dv_fault_row, epochs_before, "epochs", "checkpoints committed before"),
@@ -192,6 +207,7 @@ static const struct dv_column event_columns[] = {
 };
 
 static const struct dv_column environment_columns[] = {
+    TEXT(dv_environment_row, campaign, "id of the campaign"),
     INT(dv_environment_row, session, "index",
         "call of `dejavu-bench run`; one set of rows for each"),
     TEXT(dv_environment_row, key, "what it says"),
@@ -200,13 +216,15 @@ static const struct dv_column environment_columns[] = {
 };
 
 static const struct dv_column setting_columns[] = {
+    TEXT(dv_setting_row, campaign, "id of the campaign"),
     TEXT(dv_setting_row, key, "key of the experiment"),
-    TEXT(dv_setting_row, source, "command line, environment variable, file or default"),
+    TEXT(dv_setting_row, source, "command line, environment variable, file:line or default"),
     TEXT(dv_setting_row, value, "YAML text"),
     END,
 };
 
 static const struct dv_column left_out_columns[] = {
+    TEXT(dv_left_out_row, campaign, "id of the campaign"),
     TEXT(dv_left_out_row, cell, "a combination that is not run"),
     TEXT(dv_left_out_row, reason, "why it is not"),
     END,
@@ -223,8 +241,11 @@ const struct dv_table_kind dv_table_kinds[DV_TABLES] = {
                             sizeof(struct dv_decision_row), decision_columns},
     [DV_TABLE_RESTORES] = {"restores", "every restore, one row per run, incarnation and rank",
                            sizeof(struct dv_restore_row), restore_columns},
-    [DV_TABLE_FAULTS] = {"faults", "every planned fault", sizeof(struct dv_fault_row),
-                         fault_columns},
+    [DV_TABLE_FAULTS] = {"faults",
+                         "every planned fault; of a distribution or schedule those that struck, "
+                         "and the first one that "
+                         "did not",
+                         sizeof(struct dv_fault_row), fault_columns},
     [DV_TABLE_COUNTERS] = {"counters", "performance counters, one row per run and counter",
                            sizeof(struct dv_counter_row), counter_columns},
     [DV_TABLE_EVENTS] = {"events", "what the jobs' supervisors recorded",
@@ -247,6 +268,19 @@ void dv_tables_clear(struct dv_tables *tables)
 {
     for (size_t i = 0; i < DV_TABLES; i++)
         dv_table_clear(&tables->table[i]);
+}
+
+void dv_tables_set_campaign(struct dv_tables *tables, const char *id)
+{
+    for (size_t i = 0; i < DV_TABLES; i++) {
+        const struct dv_table *table = &tables->table[i];
+        const struct dv_column *column = dv_table_column(table->kind, "campaign");
+        for (size_t row = 0; column && row < table->count; row++) {
+            char *member = (char *)dv_table_row(table, row) + column->offset;
+            if (!*member)
+                dv_text_set(member, column->bytes, id);
+        }
+    }
 }
 
 void dv_tables_print(const struct dv_tables *tables, FILE *out)

@@ -29,13 +29,14 @@ enum dv_counter_state { DV_COUNTER_COUNTED, DV_COUNTER_UNAVAILABLE };
 struct dv_run_row {
     int64_t run, block, position, session, seed;
     int32_t warmup, strategy_kind, outcome, verified, verification, timed_out, oversubscribed;
-    char application[32], class_name[16];
+    int32_t cache, pin;
+    char campaign[24], application[96], class_name[16], parameters[160];
     int64_t ranks;
-    char strategy[96], capture[48], protocol[48], options[160], fault[64];
+    char system[24], strategy[128], capture[48], protocol[48], options[256], fault[128];
     double interval_s, wall_s, application_s, user_s, system_s;
     int64_t max_rss_bytes, start_unix_ns, exit_status, signal, epochs, restarts;
     double load_before;
-    char digest[64], reason[256], command[768];
+    char digest[64], reason[256], command[1024];
 };
 
 struct dv_epoch_row {
@@ -64,11 +65,11 @@ struct dv_restore_row {
 };
 
 struct dv_fault_row {
-    int64_t run;
-    char label[64];
-    int32_t injected;
+    int64_t run, number, rank;
+    char label[128];
+    int32_t injected, distribution;
     int64_t processes;
-    double planned_s, at_s, recovered_s;
+    double mtbf_s, shape, planned_s, at_s, recovered_s;
     int64_t epochs_before, restored_epoch;
 };
 
@@ -87,16 +88,17 @@ struct dv_event_row {
 };
 
 struct dv_environment_row {
+    char campaign[24];
     int64_t session;
     char key[48], value[512];
 };
 
 struct dv_setting_row {
-    char key[32], source[160], value[2048];
+    char campaign[24], key[32], source[160], value[4096];
 };
 
 struct dv_left_out_row {
-    char cell[256], reason[256];
+    char campaign[24], cell[384], reason[256];
 };
 
 /* In the order of their kinds. */
@@ -121,6 +123,9 @@ struct dv_tables {
 
 void dv_tables_init(struct dv_tables *tables);
 void dv_tables_clear(struct dv_tables *tables);
+
+/* Say in all rows that have a column `campaign` and do not say it yet which campaign made them. */
+void dv_tables_set_campaign(struct dv_tables *tables, const char *id);
 
 /* Lines "<table> key=value ..." of a record. `origin` names the file in messages. */
 void dv_tables_print(const struct dv_tables *tables, FILE *out);

@@ -119,7 +119,7 @@ void dv_table_print_row(const struct dv_table *table, size_t index, FILE *out)
     fputc('\n', out);
 }
 
-static const struct dv_column *find_column(const struct dv_table_kind *kind, const char *name)
+const struct dv_column *dv_table_column(const struct dv_table_kind *kind, const char *name)
 {
     for (const struct dv_column *c = kind->columns; c->name; c++) {
         if (strcmp(c->name, name) == 0)
@@ -163,7 +163,7 @@ static enum dv_status set_word(const struct dv_column *column, const char *value
 enum dv_status dv_table_set(const struct dv_table_kind *kind, void *row, const char *column,
                             const char *value)
 {
-    const struct dv_column *c = find_column(kind, column);
+    const struct dv_column *c = dv_table_column(kind, column);
     if (!c)
         return DV_ERR_NOT_FOUND;
     void *member = (char *)row + c->offset;

@@ -52,6 +52,9 @@ void *dv_table_row(const struct dv_table *table, size_t index);
 void dv_text_set(char *field, size_t field_bytes, const char *text);
 #define DV_TEXT_SET(field, text) dv_text_set(field, sizeof(field), text)
 
+/* NULL: there is none of this name. */
+const struct dv_column *dv_table_column(const struct dv_table_kind *kind, const char *name);
+
 void dv_table_print_row(const struct dv_table *table, size_t index, FILE *out);
 /* Parse what dv_table_print_row wrote behind the table's name into a new row; unknown keys are an
  * error. */

@@ -176,8 +176,9 @@ static bool values_are_known(const struct dv_table *table, const struct dv_colum
     return true;
 }
 
+/* The first column that the file has makes the rows: `*sized`. */
 static bool read_column(struct dv_table *table, const struct dv_column *column, hid_t group,
-                        bool first)
+                        bool *sized)
 {
     if (H5Lexists(group, column->name, H5P_DEFAULT) <= 0)
         return true;
@@ -187,8 +188,9 @@ static bool read_column(struct dv_table *table, const struct dv_column *column, 
     bool done = false;
     int64_t rows = dataset_rows(dataset);
     hid_t type = column_type(column, column->bytes);
-    for (int64_t i = 0; first && i < rows; i++)
+    for (int64_t i = 0; !*sized && i < rows; i++)
         dv_table_add(table);
+    *sized = true;
     if (rows >= 0 && (size_t)rows == table->count && type >= 0) {
         char *values = dv_reallocate(NULL, table->count + 1, value_bytes(column));
         done = H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
@@ -211,9 +213,9 @@ enum dv_status dv_table_read(struct dv_table *table, hid_t file)
     hid_t group = H5Gopen2(file, table->kind->name, H5P_DEFAULT);
     if (group < 0)
         return DV_ERR_DAMAGED;
-    bool done = true;
+    bool done = true, sized = false;
     for (const struct dv_column *c = table->kind->columns; done && c->name; c++)
-        done = read_column(table, c, group, c == table->kind->columns);
+        done = read_column(table, c, group, &sized);
     H5Gclose(group);
     return done ? DV_OK : DV_ERR_DAMAGED;
 }

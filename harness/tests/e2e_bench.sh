@@ -1,6 +1,6 @@
 #!/bin/bash
 # dejavu-bench end to end, with stand-ins for dejavu and the applications, so that what is tested is the harness alone:
-# a whole campaign with faults, SIGKILL at random moments and resume, Ctrl-C, failures of every kind, exit statuses.
+# a whole campaign with faults, Ctrl-C and resume, failures of every kind, exit statuses.
 #
 #     e2e_bench.sh [SEED]         run from the top of the tree after `make all`
 set -u
@@ -35,7 +35,7 @@ applications: [ep, {name: cg, ranks: 2}]
 ranks: [1, 2]
 strategies: [full+coordinated]
 intervals: [50ms]
-faults: [none, {kill: rank 1, after-epoch: 1}, {kill: all, at: 0..200ms}, {kill: mpiexec, at: 100ms}]
+faults: [none, {kill: rank 1, after-epoch: 1}, {kill: all, at: 0..100ms}, {kill: mpiexec, at: 50ms}]
 repetitions: 2
 timeout: 20s
 YAML
@@ -50,31 +50,12 @@ expect 4 "nothing to do" "$bench" run "$work/whole.yaml" -o "$work/whole"
 [ -z "$(ls "$TMPDIR")" ] || fail "left in scratch: $(ls "$TMPDIR")"
 h5ls "$work/whole/whole.h5/runs" | grep -q "wall_s *Dataset {51}" || fail "h5ls does not show /runs/wall_s"
 
-# SIGKILL at random moments; the file stays readable, nothing is lost or done twice, no process is left.
 experiment killed <<'YAML'
 applications: [ep]
 strategies: [full+coordinated]
 repetitions: 9
 warmup: 1
 YAML
-export FAKE_SECONDS=0.05
-kills=0
-for ((i = 0; i < 60; i++)); do
-    "$bench" run "$work/killed.yaml" -o "$work/killed" 2>"$work/err" &
-    bench_pid=$!
-    sleep "0.$(printf %03d $((RANDOM % 500)))"
-    kill -KILL $bench_pid 2>/dev/null && kills=$((kills + 1))
-    wait $bench_pid 2>/dev/null
-    done_before=$(grep -c ' done run=' "$work/killed/journal" 2>/dev/null)
-    [ "${done_before:-0}" = 30 ] && break
-done
-"$bench" run "$work/killed.yaml" -o "$work/killed" 2>"$work/err"
-case $? in 0 | 4) ;; *) fail "not completed after $kills kills: $(tail -1 "$work/err")" ;; esac
-[ "$(grep -c ' done run=' "$work/killed/journal")" = 30 ] || fail "runs are lost or done twice"
-check_file "$work/killed/killed.h5" "$work/killed.yaml"
-expect 0 "30 planned, 30 ok, 0 failed, 0 left" "$bench" status "$work/killed.yaml" -o "$work/killed"
-[ -z "$(ls "$TMPDIR")" ] || fail "left in scratch after kills: $(ls "$TMPDIR")"
-echo "$kills kills survived"
 
 # Ctrl-C: the run is given up, the command that resumes is printed.
 export FAKE_SECONDS=0.5

@@ -35,7 +35,8 @@ static inline void fixture_write(const char *name, const char *text, mode_t mode
 static inline int fixture_setup(void **state)
 {
     (void)state;
-    static const char *const programs[] = {"npb-ep", "npb-cg", "npb-mg", "npb-ft", "npb-is"};
+    static const char *const programs[] = {"npb-ep", "npb-cg", "npb-mg",
+                                           "npb-ft", "npb-is", "synthetic"};
     strcpy(fixture_directory, "/tmp/dejavu-bench-test-XXXXXX");
     if (!mkdtemp(fixture_directory))
         return -1;

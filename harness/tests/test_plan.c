@@ -141,13 +141,28 @@ static void test_estimate(void **state)
     make("applications: [ep]\nrepetitions: 2\nwarmup: 0\nranks: [1]\n", &e, &plan);
     assert_int_equal(plan.run_count, 6);
     double measured[6] = {4, NAN, NAN, NAN, NAN, NAN};
-    struct dv_estimate estimate = dv_estimate_rest(&plan, measured, 0.5, 2);
+    struct dv_plan_estimate estimate = dv_estimate_rest(&plan, measured, NULL, 0.5, 2);
     assert_true(estimate.measured);
     assert_true(fabs(estimate.seconds - 5 * 4.5) <
                 1e-9); /* other cells of the group: as this one */
-    estimate = dv_estimate_rest(&plan, NULL, 0, 2);
+    estimate = dv_estimate_rest(&plan, NULL, NULL, 0, 2);
     assert_false(estimate.measured);
     assert_true(estimate.seconds > 0);
+    dv_plan_free(&plan);
+    dv_experiment_close(&e);
+}
+
+/* A known application without classes runs once, whatever classes the others have. */
+static void test_no_class(void **state)
+{
+    (void)state;
+    struct dv_experiment e;
+    struct dv_plan plan;
+    make("applications: [synthetic]\nclasses: [S, W]\nranks: [3]\n", &e, &plan);
+    assert_int_equal(e.apps[0].arguments.count, 0);
+    assert_int_equal(plan.group_count, 1);
+    assert_int_equal(plan.left_out_count, 0);
+    assert_string_equal(plan.cells[0].class_name, "-");
     dv_plan_free(&plan);
     dv_experiment_close(&e);
 }
@@ -155,9 +170,13 @@ static void test_estimate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blocks_are_complete), cmocka_unit_test(test_groups_stay_together),
-        cmocka_unit_test(test_seed_decides),        cmocka_unit_test(test_order_is_uniform),
-        cmocka_unit_test(test_impossible),          cmocka_unit_test(test_estimate),
+        cmocka_unit_test(test_blocks_are_complete),
+        cmocka_unit_test(test_groups_stay_together),
+        cmocka_unit_test(test_seed_decides),
+        cmocka_unit_test(test_order_is_uniform),
+        cmocka_unit_test(test_impossible),
+        cmocka_unit_test(test_estimate),
+        cmocka_unit_test(test_no_class),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }

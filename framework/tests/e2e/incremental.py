@@ -521,10 +521,29 @@ def forkless():
     check(len(failures("job")) <= 1, "; ".join(failures("job")))
 
 
+def forkless_half(tracker="hash"):
+    """The second half of some memory is not for children: a forked writer finds that out."""
+    command = ["/usr/bin/python3", os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs", "wiped.py")]
+    with Job("run", *incremental(tracker, "fork"), "--", *command) as job:
+        job.wait_word("ready")
+        check(dejavu("checkpoint", "job").returncode == 0, "no checkpoint")
+        open("half", "w").close()
+        job.wait_word("wiped")
+        done = dejavu("checkpoint", "job")
+        check(done.returncode != 0 and "is not inherited" in done.stderr, "it was not found out")
+        open("end", "w").close()
+        job.wait_end(0, None)
+
+
+def forkless_half_guarded():
+    """The same where it was one range to the tracker."""
+    forkless_half("mprotect")
+
+
 if __name__ == "__main__":
     main({name.replace("_", "-"): case for name, case in list(globals().items())
           if callable(case) and getattr(case, "__module__", "") == "__main__" and name in
           ("oracle", "ancestor_flipped", "ancestor_flipped_lazy", "ancestor_truncated", "ancestor_lost", "ancestor_exchanged", "newest_flipped",
            "full_disk", "writer_killed", "coalescing", "bytes_written", "bytes_written_mpi", "least_state",
            "restore_eager", "restore_lazy", "restore_lazy_packed", "restored_memory",
-           "forkless")})
+           "forkless", "forkless_half", "forkless_half_guarded")})

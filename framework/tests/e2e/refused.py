@@ -4,8 +4,9 @@ once it is gone checkpoints work, and a restart from one does. usage: refused.py
 import os
 import re
 import signal
+import subprocess
 
-from support import Job, check, check_one_line, dejavu, hazard, main, native
+from support import SKIPPED, Job, check, check_one_line, dejavu, hazard, main, native, skip
 
 # What the message must name. (MPI kinds also say which call made the object.)
 KINDS = {
@@ -13,6 +14,7 @@ KINDS = {
     "child": ["child process", "hazard-refused"],
     "socket": ["socket"],
     "timer": ["timer", "timer_create"],
+    "guard": ["guards", "MADV_GUARD_INSTALL"],
 }
 MPI_KINDS = {
     "window": ["MPI_Win_allocate", r"hazard-mpi-unsupported\+0x"],
@@ -27,6 +29,8 @@ def touch(name):
 
 def try_kind(kind, ranks=0):
     program = (hazard("mpi-unsupported" if ranks else "refused"), kind)
+    if kind == "guard" and subprocess.run([*program, "1"], stdin=subprocess.DEVNULL, check=False).returncode == SKIPPED:
+        skip("this kernel has no guard pages")
     digest = native(*program, ranks=ranks)
     count = ["-n", str(ranks)] if ranks else []
     with Job("run", *count, "--", *program, env={"HAZARD_WAIT": "1"}) as job:
