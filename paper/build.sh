@@ -38,8 +38,8 @@ fi
 paper/generate.py "$campaign" "${options[@]}" --results results -o "$work/generated"
 
 # latexmk writes its messages to the log as well; they are shown only if it fails.
-if ! (cd paper && TEXINPUTS=.:$work/generated: latexmk -pdf -interaction=nonstopmode -halt-on-error -outdir="$work/tex" \
-    dejavu.tex) >"$work/latexmk.log" 2>&1; then
+if ! (cd paper && max_print_line=1000 TEXINPUTS=.:$work/generated: latexmk -pdf -interaction=nonstopmode -halt-on-error \
+    -outdir="$work/tex" dejavu.tex) >"$work/latexmk.log" 2>&1; then
     grep -hA 3 '^!' "$work/latexmk.log" >&2 || tail -n 20 "$work/latexmk.log" >&2
     stop "LaTeX failed; all of its output is in $work/latexmk.log"
 fi

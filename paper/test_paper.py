@@ -45,7 +45,7 @@ def generated(directory, campaign, analysis):
 def builds(directory, source):
     """The number of pages of the PDF that LaTeX makes of a directory of generated files."""
     done = run("latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error", f"-outdir={directory}", "dejavu.tex", cwd=PAPER,
-               env={**os.environ, "TEXINPUTS": f".:{source}:"})
+               env={**os.environ, "TEXINPUTS": f".:{source}:", "max_print_line": "1000"})
     log = (directory / "dejavu.log").read_text(encoding="latin-1") if (directory / "dejavu.log").exists() else done.stdout
     assert done.returncode == 0, log[-3000:]
     faults = re.findall(r"LaTeX Warning: (?:Reference|Citation).*|Overfull \\hbox \((?:[3-9]\d|\d{3,})\..*", log)
