@@ -30,7 +30,7 @@ static double exact(int m, const double at[LU_DIMS])
 /* Interpolates from the six points of the surface that differ from this one in one coordinate. */
 static double interpolated(int m, const double at[LU_DIMS])
 {
-    double p[LU_DIMS];
+    double p[LU_DIMS] = {0};
 
     for (int d = 0; d < LU_DIMS; d++) {
         double near[LU_DIMS] = {at[0], at[1], at[2]}, far[LU_DIMS] = {at[0], at[1], at[2]};

@@ -55,7 +55,7 @@ static inline struct row row_at(const struct adi_lines *lines, int i, const stru
 static inline void eliminate_point(const struct row waves[SP_WAVES], const struct sp_record *last2,
                                    const struct sp_record *last1, struct sp_record *record)
 {
-    adi_lanes b[SP_WAVES], inverse[SP_WAVES];
+    adi_lanes b[SP_WAVES] = {{0}}, inverse[SP_WAVES] = {{0}};
 
     for (int w = 0; w < SP_WAVES; w++) {
         const struct row *row = &waves[w];
