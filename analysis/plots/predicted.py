@@ -31,6 +31,15 @@ def rate(value):
     return f"{value / size:.4g} {unit}/s"
 
 
+def stored(rows):
+    """A sentence: what checkpoints store on a node, from the least to the most. '' if the table does not say."""
+    sizes = sorted(row["bytes_per_node"] for row in rows if row.get("bytes_per_node") is not None)
+    if not sizes:
+        return ""
+    least, most = (f"{size / 1e9:.2g}" for size in (sizes[0], sizes[-1]))
+    return f" A checkpoint stores {least if least == most else f'{least} to {most}'} GB a node."
+
+
 def varying(rows, columns):
     """Those of `columns` that have more than one value in `rows`."""
     return [column for column in columns if len({row.get(column) for row in rows}) > 1]
@@ -83,7 +92,7 @@ def efficiency(data, look):
     jobs = " to ".join(map(str, counts[:1] + counts[1:][-1:]))
     caption = (f"Share of time that is useful, simulated from the measured costs; n = {jobs} simulated jobs for each point,"
                " bands: intervals. Panels: distribution of failures (Weibull: with its shape),"
-               " mean time between failures of a node, bandwidth of shared storage where it varies.")
+               " mean time between failures of a node, bandwidth of shared storage where it varies." + stored(rows))
     largest = max(row["nodes"] for row in rows)
     alt = f"At {largest:g} nodes: " + "; ".join(
         f"{panel.replace(chr(10), chr(32))}, {', '.join(line)}: {points[-1]['efficiency']:.2f}" for panel, group in groups.items()
