@@ -15,7 +15,7 @@ import subprocess
 
 from support import BUILD, DEJAVU, TESTS, Job, check, committed, dejavu, digest_of, events, hazard, main, native, skip
 
-PROGRAM = [os.path.join(BUILD, "bin", "npb-cg"), "--class", "S", "--iterations", "500"]
+PROGRAM = [os.path.join(BUILD, "bin", "npb-cg"), "--class", "S", "--iterations", "6000"]
 RANKS = 2
 SEED = int(os.environ.get("DEJAVU_SEED", "1"))
 
