@@ -116,18 +116,30 @@ static enum dv_status repair(const char *directory, uint64_t epoch, unsigned *re
     return status;
 }
 
+/* Copies or parity, which may be lost while all images are there. */
+static int has_redundancy(const char *directory, uint64_t epoch)
+{
+    struct dv_manifest m;
+    if (dv_manifest_read(directory, epoch, &m) != DV_OK)
+        return 0;
+    int redundant = m.place.level == DV_LEVEL_PARTNER || m.place.level == DV_LEVEL_RS;
+    dv_manifest_free(&m);
+    return redundant;
+}
+
 static enum dv_status verify_one(const char *directory, uint64_t epoch)
 {
     unsigned rebuilt = 0;
     int deep = !cli_flag(CLI_OPT_SHALLOW);
-    enum dv_status status = dv_manifest_verify(directory, epoch, deep);
-    if (status == DV_ERR_DAMAGED) {
-        enum dv_status repaired = repair(directory, epoch, &rebuilt);
-        /* A running job may have compacted the epoch, or removed it, while it was being read. */
-        if (repaired == DV_OK)
-            status = dv_manifest_verify(directory, epoch, deep);
-    }
-    if (status == DV_OK && rebuilt)
+    enum dv_status status = dv_manifest_verify(directory, epoch, deep), repaired = DV_ERR_NOTHING;
+    if (status == DV_ERR_DAMAGED || (status == DV_OK && has_redundancy(directory, epoch)))
+        repaired = repair(directory, epoch, &rebuilt);
+    /* A running job may have compacted the epoch, or removed it, while it was being read. */
+    if (status == DV_ERR_DAMAGED && repaired == DV_OK)
+        status = dv_manifest_verify(directory, epoch, deep);
+    if (status == DV_OK && repaired != DV_OK && repaired != DV_ERR_NOTHING)
+        printf("%6" PRIu64 "  whole, but its redundancy is not: %s\n", epoch, dv_why());
+    else if (status == DV_OK && rebuilt)
         printf("%6" PRIu64 "  whole, after %u file%s rebuilt\n", epoch, rebuilt,
                rebuilt == 1 ? " was" : "s were");
     else if (status == DV_OK)
