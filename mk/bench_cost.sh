@@ -3,10 +3,10 @@
 #   cost   a checkpoint every 10 s, compared with idle      results/cost.h5
 #   total  a checkpoint every 30 s, compared with native    results/total.h5
 #
-# CG, FT and MG at 2 ranks tell when each iteration ends. In every block each program and class runs once as the base and once with
+# CG, FT, MG and LU at 2 ranks tell when each iteration ends. In every block each program and class runs once as the base and once with
 # checkpoints, one after the other, in random order (DEJAVU_SEED; printed); runs are ended by time. A run is verified by what it says
 # of each iteration: its base must say the same. Images go to BENCH_DISK (${TMPDIR:-/var/tmp}). BENCH_CLASSES ("A B"), BENCH_PROGRAMS
-# ("cg ft mg"), BENCH_BLOCKS (6).
+# ("cg ft mg lu"), BENCH_BLOCKS (6).
 
 cost_base_seconds=10
 
@@ -76,7 +76,7 @@ cost_campaign() {
     fi
     RANDOM=${DEJAVU_SEED:=$((SRANDOM % 32768))}
     say "$name: DEJAVU_SEED=$DEJAVU_SEED"
-    for program in ${BENCH_PROGRAMS:-cg ft mg}; do
+    for program in ${BENCH_PROGRAMS:-cg ft mg lu}; do
         for class in ${BENCH_CLASSES:-A B}; do pairs+=("0 $program $class"); done
     done
     for ((block = 0; block < blocks; block++)); do

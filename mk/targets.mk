@@ -42,7 +42,7 @@ bench: deps ## measure idle cost, latency and checkpoint bandwidth into results/
 bench-stall: deps ## measure how long checkpoints stop an application, into results/stall.h5 (15 minutes)
 	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) tests
 	$(Q)mk/bench.sh $(O) stall
-bench-cost: deps ## measure what incremental checkpoints cost in running time, into results/cost.h5 and total.h5 (50 minutes)
+bench-cost: deps ## measure what incremental checkpoints cost in running time, into results/cost.h5 and total.h5 (65 minutes)
 	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) tests
 	$(Q)mk/bench.sh $(O) cost total
 

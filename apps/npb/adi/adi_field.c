@@ -1,54 +1,8 @@
-/* The exact solution, and the fields that are made from it or measured by it. */
+/* The fields that are made from the exact solution or measured by it. */
+#include "apps/common/npb_flow.h"
 #include "apps/npb/adi/adi.h"
 
 #include <math.h>
-#include <string.h>
-
-enum { TERMS = 4 }; /* powers 1 to 4 of each coordinate */
-
-/* A constant, and the coefficients of x, y, z for each power (RNR-94-007, chapter 3: the matrix C of
- * the exact solution, regrouped). */
-struct polynomial {
-    double constant, factor[TERMS][ADI_DIMS];
-};
-
-static const struct polynomial exact[ADI_VARS] = {
-    {2, {{0, 0, 4}, {5, 3, 0.5}, {0.02, 0.01, 0.03}, {0.5, 0.4, 0.3}}},
-    {1, {{0, 0, 0}, {1, 2, 3}, {0.01, 0.03, 0.02}, {0.4, 0.3, 0.5}}},
-    {2, {{2, 0, 0}, {0, 2, 3}, {0.04, 0.03, 0.05}, {0.3, 0.5, 0.4}}},
-    {2, {{2, 0, 0}, {0, 2, 3}, {0.03, 0.05, 0.04}, {0.2, 0.1, 0.3}}},
-    {5, {{4, 3, 2}, {0.1, 0.4, 0.3}, {0.05, 0.04, 0.03}, {0.1, 0.3, 0.2}}},
-};
-
-static double evaluate(const struct polynomial *p, const double x[ADI_DIMS])
-{
-    double sum = p->constant;
-    for (int d = 0; d < ADI_DIMS; d++) {
-        double part = 0;
-        for (int power = TERMS - 1; power >= 0; power--)
-            part = x[d] * (p->factor[power][d] + part);
-        sum += part;
-    }
-    return sum;
-}
-
-/*
- * Transfinite interpolation: from the values on two opposite faces a linear one, for each
- * direction; the three combined as a + b + c - ab - ac - bc + abc. The faces are exact.
- */
-static double interpolate(const struct polynomial *p, const double x[ADI_DIMS])
-{
-    double rest = 1;
-    for (int d = 0; d < ADI_DIMS; d++) {
-        double low[ADI_DIMS], high[ADI_DIMS];
-        memcpy(low, x, sizeof low);
-        memcpy(high, x, sizeof high);
-        low[d] = 0;
-        high[d] = 1;
-        rest *= 1 - ((1 - x[d]) * evaluate(p, low) + x[d] * evaluate(p, high));
-    }
-    return 1 - rest;
-}
 
 static bool on_face(const struct adi_cell *cell, const int at[ADI_DIMS])
 {
@@ -89,7 +43,7 @@ static void set_start(const struct adi_grid *grid, const struct adi_cell *cell,
     (void)context;
     coordinates(grid, cell, at, x);
     for (int m = 0; m < ADI_VARS; m++)
-        cell->u[m][offset] = on_face(cell, at) ? evaluate(&exact[m], x) : interpolate(&exact[m], x);
+        cell->u[m][offset] = on_face(cell, at) ? npb_flow_exact(m, x) : npb_flow_interpolated(m, x);
 }
 
 void adi_field_start(const struct adi_grid *grid)
@@ -105,7 +59,7 @@ static void set_exact(const struct adi_grid *grid, const struct adi_cell *cell,
     (void)context;
     coordinates(grid, cell, at, x);
     for (int m = 0; m < ADI_VARS; m++) {
-        cell->u[m][offset] = evaluate(&exact[m], x);
+        cell->u[m][offset] = npb_flow_exact(m, x);
         cell->forcing[m][offset] = 0;
     }
 }
@@ -133,7 +87,7 @@ static void add_error(const struct adi_grid *grid, const struct adi_cell *cell,
 
     coordinates(grid, cell, at, x);
     for (int m = 0; m < ADI_VARS; m++) {
-        double error = cell->u[m][offset] - evaluate(&exact[m], x);
+        double error = cell->u[m][offset] - npb_flow_exact(m, x);
         ((double *)sums)[m] += error * error;
     }
 }

@@ -1,45 +1,6 @@
-/* The polynomial that solves the problem, where the iteration starts, and the checks of where it ends. */
+/* Where the iteration starts, and the checks of where it ends. */
+#include "apps/common/npb_flow.h"
 #include "apps/npb/lu/lu.h"
-
-enum { DEGREE = 4 };
-
-/* RNR-94-007, table 3.1: for each component the constant, and the coefficients of x, y, z; x^2, y^2, z^2; ... */
-static const double coefficients[LU_COMPONENTS][1 + DEGREE * LU_DIMS] = {
-    {2, 0, 0, 4, 5, 3, 0.5, 0.02, 0.01, 0.03, 0.5, 0.4, 0.3},
-    {1, 0, 0, 0, 1, 2, 3, 0.01, 0.03, 0.02, 0.4, 0.3, 0.5},
-    {2, 2, 0, 0, 0, 2, 3, 0.04, 0.03, 0.05, 0.3, 0.5, 0.4},
-    {2, 2, 0, 0, 0, 2, 3, 0.03, 0.05, 0.04, 0.2, 0.1, 0.3},
-    {5, 4, 3, 2, 0.1, 0.4, 0.3, 0.05, 0.04, 0.03, 0.1, 0.3, 0.2},
-};
-
-/* Component m at a place in the unit cube. */
-static double exact(int m, const double at[LU_DIMS])
-{
-    const double *c = coefficients[m];
-    double value = c[0];
-
-    for (int d = 0; d < LU_DIMS; d++) {
-        double power = 0;
-        for (int p = DEGREE - 1; p >= 0; p--)
-            power = (power + c[1 + p * LU_DIMS + d]) * at[d];
-        value += power;
-    }
-    return value;
-}
-
-/* Interpolates from the six points of the surface that differ from this one in one coordinate. */
-static double interpolated(int m, const double at[LU_DIMS])
-{
-    double p[LU_DIMS] = {0};
-
-    for (int d = 0; d < LU_DIMS; d++) {
-        double near[LU_DIMS] = {at[0], at[1], at[2]}, far[LU_DIMS] = {at[0], at[1], at[2]};
-        near[d] = 0;
-        far[d] = 1;
-        p[d] = (1 - at[d]) * exact(m, near) + at[d] * exact(m, far);
-    }
-    return p[0] + p[1] + p[2] - p[0] * p[1] - p[1] * p[2] - p[2] * p[0] + p[0] * p[1] * p[2];
-}
 
 static bool on_surface(const struct lu_axis *axis, int local)
 {
@@ -72,24 +33,24 @@ static void fill(const struct lu_grid *grid, int halo, function_of_place *inside
                 }
                 double *point = field + lu_at(grid, at[LU_X], at[LU_Y], at[LU_Z]);
                 for (int m = 0; m < LU_COMPONENTS; m++)
-                    point[m * grid->line] = surface ? exact(m, place) : inside(m, place);
+                    point[m * grid->line] = surface ? npb_flow_exact(m, place) : inside(m, place);
             }
 }
 
 void lu_fill_exact(const struct lu_grid *grid, double *u)
 {
-    fill(grid, LU_HALO, exact, u);
+    fill(grid, LU_HALO, npb_flow_exact, u);
 }
 
 void lu_fill_start(const struct lu_grid *grid, double *u)
 {
-    fill(grid, 0, interpolated, u);
+    fill(grid, 0, npb_flow_interpolated, u);
 }
 
 void lu_error_norms(const struct lu_grid *grid, const double *u, double *work,
                     double norms[LU_COMPONENTS])
 {
-    fill(grid, 0, exact, work);
+    fill(grid, 0, npb_flow_exact, work);
     for (size_t i = 0; i < grid->doubles; i++)
         work[i] -= u[i];
     lu_norms(grid, work, norms);
