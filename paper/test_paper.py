@@ -118,7 +118,7 @@ class Paper(unittest.TestCase):
 
     @unittest.skipUnless(STATS.exists(), "dejavu-stats is not built")
     def test_order_statistics_are_those_of_dejavu_stats(self):
-        source = TOP / "results/cost.h5"
+        source = TOP / "analysis/tests/campaign.h5"
         self.assertEqual(run(STATS, "analyse", source, "-o", self.directory / "stats").returncode, 0)
         rows = json.loads((self.directory / "stats/analysis.json").read_text())["tables"]["stall"]["rows"]
         campaign = Campaign(source)
