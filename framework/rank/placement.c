@@ -30,8 +30,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -39,18 +37,11 @@
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#ifndef SECCOMP_FILTER_FLAG_TSYNC_ESRCH
-#define SECCOMP_FILTER_FLAG_TSYNC_ESRCH (1UL << 4)
-#endif
-#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
-#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
-#endif
 #define PAGE 4096ul
 #define ATTACHMENTS 256
 
@@ -398,114 +389,6 @@ static void *placement_thread(void *unused)
     }
 }
 
-/* ---- the filter ---------------------------------------------------------- */
-
-#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (field))
-#define IF_EQUAL(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), (yes), (no))
-#define IF_AT_LEAST(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (value), (yes), (no))
-#define IF_SET(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (value), (yes), (no))
-#define ANSWER(action) BPF_STMT(BPF_RET | BPF_K, (action))
-#define NO_CALL 0xffffffffu /* the number of no system call */
-#define FIELD(name) ((unsigned)offsetof(struct seccomp_data, name))
-
-static long install_filter(void)
-{
-    const int lazily = dv_rank.options.restore_epoch != 0 && dv_rank.options.lazy;
-    const uint64_t exempt = (uint64_t)dv_raw_start, exempt_end = (uint64_t)dv_raw_end;
-    /* Jump distances count instructions; the labels at the right say where they lead. */
-    struct sock_filter program[] = {
-        LOAD(FIELD(nr)),
-        IF_EQUAL(SYS_openat, 34, 0),                     /* -> lower */
-        IF_EQUAL(SYS_mmap, 33, 0),                       /* -> lower */
-        IF_EQUAL(SYS_munmap, 32, 0),                     /* -> lower */
-        IF_EQUAL(SYS_mremap, 24, 0),                     /* -> either */
-        IF_EQUAL(SYS_brk, 30, 0),                        /* -> lower */
-        IF_EQUAL(SYS_shmat, 29, 0),                      /* -> lower */
-        IF_EQUAL(SYS_shmdt, 28, 0),                      /* -> lower */
-        IF_EQUAL(SYS_rt_sigaction, 39, 0),               /* -> upper */
-        IF_EQUAL(SYS_readlink, 38, 0),                   /* -> upper */
-        IF_EQUAL(SYS_readlinkat, 37, 0),                 /* -> upper */
-        IF_EQUAL(SYS_set_tid_address, 36, 0),            /* -> upper */
-        IF_EQUAL(SYS_exit_group, 35, 0),                 /* -> upper */
-        IF_EQUAL(SYS_close_range, 34, 0),                /* -> upper */
-        IF_EQUAL(SYS_prlimit64, 33, 0),                  /* -> upper */
-        IF_EQUAL(SYS_sched_setaffinity, 32, 0),          /* -> upper */
-        IF_EQUAL(SYS_sched_getaffinity, 31, 0),          /* -> upper */
-        IF_EQUAL(SYS_sched_setparam, 30, 0),             /* -> upper */
-        IF_EQUAL(SYS_sched_getparam, 29, 0),             /* -> upper */
-        IF_EQUAL(SYS_sched_setscheduler, 28, 0),         /* -> upper */
-        IF_EQUAL(SYS_sched_getscheduler, 27, 0),         /* -> upper */
-        IF_EQUAL(SYS_kill, 26, 0),                       /* -> upper */
-        IF_EQUAL(SYS_rt_sigqueueinfo, 25, 0),            /* -> upper */
-        IF_EQUAL(SYS_rt_tgsigqueueinfo, 24, 0),          /* -> upper */
-        IF_EQUAL(SYS_tgkill, 23, 0),                     /* -> upper */
-        IF_EQUAL(SYS_close, 26, 0),                      /* -> close */
-        IF_EQUAL(SYS_fcntl, 5, 0),                       /* -> duplicate */
-        IF_EQUAL(lazily ? SYS_madvise : NO_CALL, 30, 0), /* -> advice */
-        ANSWER(SECCOMP_RET_ALLOW),
-        /* either: mremap from below the split matters where memory is mapped from images */
-        LOAD(FIELD(instruction_pointer) + 4),
-        IF_AT_LEAST(DV_SPLIT >> 32, 5, 0), /* -> lower */
-        ANSWER(lazily ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW),
-        /* duplicate */
-        LOAD(FIELD(args[1])),
-        IF_EQUAL(F_DUPFD, 2, 0),         /* -> lower */
-        IF_EQUAL(F_DUPFD_CLOEXEC, 1, 0), /* -> lower */
-        ANSWER(SECCOMP_RET_ALLOW),
-        /* lower: from above the split and not exempt; mmap only if no address is asked for */
-        LOAD(FIELD(instruction_pointer) + 4),
-        IF_AT_LEAST(DV_SPLIT >> 32, 0, 9), /* -> allow */
-        IF_EQUAL((uint32_t)(exempt >> 32), 0, 3),
-        LOAD(FIELD(instruction_pointer)),
-        IF_AT_LEAST((uint32_t)exempt, 0, 1),
-        IF_AT_LEAST((uint32_t)exempt_end + 1, 0, 5), /* exempt -> allow */
-        LOAD(FIELD(nr)),
-        IF_EQUAL(SYS_mmap, 0, 2),
-        LOAD(FIELD(args[3])),
-        IF_SET(MAP_FIXED | MAP_FIXED_NOREPLACE, 1, 0), /* -> allow */
-        ANSWER(SECCOMP_RET_USER_NOTIF),
-        ANSWER(SECCOMP_RET_ALLOW),
-        /* upper: from below the split */
-        LOAD(FIELD(instruction_pointer) + 4),
-        IF_AT_LEAST(DV_SPLIT >> 32, 0, 1),
-        ANSWER(SECCOMP_RET_ALLOW),
-        ANSWER(SECCOMP_RET_USER_NOTIF),
-        /* close: the lower half's descriptors are not there for the upper half */
-        LOAD(FIELD(args[0])),
-        IF_AT_LEAST((uint32_t)dv_rank.lower_fd_base, 0, 2),
-        LOAD(FIELD(instruction_pointer) + 4),
-        IF_AT_LEAST(DV_SPLIT >> 32, 0, 1),
-        ANSWER(SECCOMP_RET_ALLOW),
-        ANSWER(SECCOMP_RET_ERRNO | EBADF),
-        /* advice: what gives memory back, or is for anonymous memory only */
-        LOAD(FIELD(args[2])),
-        IF_EQUAL(MADV_DONTNEED, 6, 0),             /* -> from below? */
-        IF_EQUAL(MADV_FREE, 5, 0),                 /* -> from below? */
-        IF_EQUAL(MADV_REMOVE, 4, 0),               /* -> from below? */
-        IF_EQUAL(MADV_WIPEONFORK, 3, 0),           /* -> from below? */
-        IF_EQUAL(DV_ADVICE_DONTNEED_LOCKED, 2, 0), /* -> from below? */
-        IF_EQUAL(DV_ADVICE_GUARD_INSTALL, 1, 0),   /* -> from below? */
-        ANSWER(SECCOMP_RET_ALLOW),
-        LOAD(FIELD(instruction_pointer) + 4),
-        IF_AT_LEAST(DV_SPLIT >> 32, 0, 1),
-        ANSWER(SECCOMP_RET_ALLOW),
-        ANSWER(SECCOMP_RET_USER_NOTIF),
-    };
-    static struct sock_filter all[DV_GUARD_FILTER_MAX + sizeof program / sizeof *program];
-    size_t guard = dv_guard_wanted() ? dv_guard_filter(all) : 0;
-    memcpy(all + guard, program, sizeof program);
-    struct sock_fprog filter = {(unsigned short)(guard + sizeof program / sizeof *program), all};
-    unsigned long flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_NEW_LISTENER |
-                          SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-        return -errno;
-    long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-                      flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &filter);
-    if (fd < 0 && errno == EINVAL) /* before Linux 5.19 */
-        fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
-    return fd < 0 ? -errno : fd;
-}
-
 enum dv_status dv_placement_start(uint64_t start, uint64_t end)
 {
     place.next = start;
@@ -517,7 +400,7 @@ enum dv_status dv_placement_start(uint64_t start, uint64_t end)
         dv_error("placement", "cannot start the placement thread: %s", strerror(error));
         return DV_ERR_SYSTEM;
     }
-    long fd = install_filter();
+    long fd = dv_filter_install();
     if (fd < 0) {
         dv_error("placement", "cannot install the seccomp filter: %s (run `dejavu doctor`)",
                  strerror((int)-fd));

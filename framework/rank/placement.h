@@ -20,6 +20,10 @@ long dv_place_write(uint64_t to, const void *from, size_t bytes);
 /* Answer a call of exit_group that was held (lazy_calls.c): the application ends by itself. Any thread. */
 void dv_placement_let_exit(uint64_t id, int status);
 
+/* ---- filter.c ------------------------------------------------------------ */
+/* From here on the system calls that placement.c answers are notified. Returns the listener, or -errno. */
+long dv_filter_install(void);
+
 /* ---- opener.c ------------------------------------------------------------ */
 enum dv_status dv_opener_start(int listener) DV_CHECKED; /* before the application runs */
 /* Make the call of openat that is notified, and answer it. Placement thread only. 0: answered; else -errno, not answered. */

@@ -3,6 +3,7 @@
  *      main.c            options; first start or restore
  *      split.c           the address-space split
  *      placement.c       where memory of both halves may be placed
+ *      filter.c          which system calls it is told of
  *      guard.c, mpi_guard.c   what makes tracking by page protection safe (guard.h)
  *      loader.c          maps the application
  *      resident.c        maps the resident, fills the gate page
