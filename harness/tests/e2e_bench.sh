@@ -4,28 +4,7 @@
 #
 #     e2e_bench.sh [SEED]         run from the top of the tree after `make all`
 set -u
-seed=${1:-$((RANDOM))}
-top=$(cd "$(dirname "$0")/../.." && pwd)
-bench=${DEJAVU_BENCH:-$top/build/bin/dejavu-bench}
-export DEJAVU_BENCH_BINDIR=$top/harness/tests/fake
-work=$(mktemp -d /tmp/dejavu-bench-e2e-XXXXXX)
-export TMPDIR=$work/scratch
-mkdir "$TMPDIR"
-trap 'rm -rf "$work"' EXIT
-RANDOM=$seed
-echo "seed $seed"
-failures=0
-
-fail() { echo "FAILED: $*"; failures=$((failures + 1)); }
-# expect STATUS TEXT COMMAND...: its exit status, and a text on stderr or stdout
-expect() {
-    local status=$1 text=$2 got
-    shift 2
-    "$@" >"$work/out" 2>&1
-    got=$?
-    [ $got = "$status" ] || fail "exit status $got instead of $status: $*: $(tail -3 "$work/out")"
-    grep -qF -- "$text" "$work/out" || fail "no '$text' from: $*: $(tail -3 "$work/out")"
-}
+. "$(dirname "$0")/e2e_common.sh"
 check_file() { /usr/bin/python3 "$top/harness/tests/check_schema.py" "$1" "$2" "$top/results/README.md" || fail "schema of $1"; }
 experiment() { cat >"$work/$1.yaml"; }
 
@@ -108,5 +87,4 @@ cp "$work/failing/runs/000001/record" "$work/record"
 sed -i 's/wall_s=[0-9.]*/wall_s=0.001/' "$work/failing/runs/000001/record"
 expect 1 "is not what the journal recorded" "$bench" report "$work/failing.yaml" -o "$work/failing"
 
-[ $failures = 0 ] && echo "all passed" || echo "$failures failed (seed $seed)"
-[ $failures = 0 ]
+finish

@@ -4,29 +4,8 @@
 #
 #     e2e_campaigns.sh [SEED]         run from the top of the tree after `make all`
 set -u
-seed=${1:-$((RANDOM))}
-top=$(cd "$(dirname "$0")/../.." && pwd)
-bench=${DEJAVU_BENCH:-$top/build/bin/dejavu-bench}
-export DEJAVU_BENCH_BINDIR=$top/harness/tests/fake
-export PATH=$top/harness/tests/fake:$PATH
-work=$(mktemp -d "${TMPDIR:-/tmp}/dejavu-bench-e2e-XXXXXX")
-export TMPDIR=$work/scratch FAKE_SECONDS=0.1
-mkdir "$TMPDIR"
-trap 'rm -rf "$work"' EXIT
-RANDOM=$seed
-echo "seed $seed"
-failures=0
-
-fail() { echo "FAILED: $*"; failures=$((failures + 1)); }
-# expect STATUS TEXT COMMAND...: its exit status, and a text on stderr or stdout
-expect() {
-    local status=$1 text=$2 got
-    shift 2
-    "$@" >"$work/out" 2>&1
-    got=$?
-    [ $got = "$status" ] || fail "exit status $got instead of $status: $*: $(tail -3 "$work/out")"
-    grep -qF -- "$text" "$work/out" || fail "no '$text' from: $*: $(tail -3 "$work/out")"
-}
+. "$(dirname "$0")/e2e_common.sh"
+export FAKE_SECONDS=0.1 PATH=$top/harness/tests/fake:$PATH # criu's stand-in
 look() { "$top/harness/tests/campaign.py" "$@" || fail "campaign.py $*"; }
 
 # A campaign in parts: what a filter leaves out is listed, and made later.
@@ -164,5 +143,4 @@ if [ "$(id -u)" != 0 ]; then
     expect 3 "cache: drop: cannot write /proc/sys/vm/drop_caches" "$bench" run "$work/set.yaml" -o "$work/x" --set cache=drop
 fi
 
-[ $failures = 0 ] && echo "all passed" || echo "$failures failed (seed $seed)"
-[ $failures = 0 ]
+finish

@@ -13,6 +13,7 @@
 
 #include "harness/config/experiment.h"
 #include "harness/config/say.h"
+#include "harness/record/attributes.h"
 #include "harness/record/environment.h"
 #include "harness/record/events.h"
 #include "harness/record/file.h"
@@ -98,41 +99,15 @@ static enum dv_status read_bandwidth(char *item, struct bench_tables *tables)
     return status;
 }
 
-static bool write_attribute(hid_t file, const char *name, const char *text)
-{
-    hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
-    H5Tset_size(type, strlen(text) + 1);
-    H5Tset_cset(type, H5T_CSET_UTF8);
-    hid_t attribute = H5Acreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-    bool done = attribute >= 0 && H5Awrite(attribute, type, text) >= 0;
-    if (attribute >= 0)
-        H5Aclose(attribute);
-    H5Sclose(space);
-    H5Tclose(type);
-    return done;
-}
-
-static bool write_version(hid_t file)
-{
-    int64_t version = BENCH_SCHEMA_VERSION;
-    hid_t space = H5Screate(H5S_SCALAR);
-    hid_t attribute =
-        H5Acreate2(file, "schema_version", H5T_STD_I64LE, space, H5P_DEFAULT, H5P_DEFAULT);
-    bool done = attribute >= 0 && H5Awrite(attribute, H5T_NATIVE_INT64, &version) >= 0;
-    if (attribute >= 0)
-        H5Aclose(attribute);
-    H5Sclose(space);
-    return done;
-}
-
 /* Tables without rows are not of this benchmark. */
 static bool write_tables(const struct bench_tables *tables, const char *what, hid_t file)
 {
     const struct dv_table *own[] = {&tables->batches,    &tables->jobs,      &tables->copies,
                                     &tables->stall_jobs, &tables->rounds,    &tables->restarts,
                                     &tables->cost_jobs,  &tables->iterations};
-    bool done = write_version(file) && write_attribute(file, "generator", "bench-record") &&
-                write_attribute(file, "name", what);
+    bool done = dv_attribute_write_number(file, "schema_version", BENCH_SCHEMA_VERSION) &&
+                dv_attribute_write_text(file, "generator", "bench-record") &&
+                dv_attribute_write_text(file, "name", what);
     for (size_t i = 0; done && i < sizeof own / sizeof *own; i++)
         done = own[i]->count == 0 || dv_table_write(own[i], file) == DV_OK;
     for (size_t i = 0; done && i < DV_TABLES; i++)

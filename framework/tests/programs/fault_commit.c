@@ -68,7 +68,7 @@ int main(int argc, char **argv)
               : strcmp(argv[1], "short") == 0 ? FAULT_SHORT
                                               : atoi(argv[1]);
     command = argv + 4;
-    m.pid = fault_fork(execute, NULL);
+    m.pid = traced_fork(execute, NULL);
     int status = fault_trace(m.pid, (enum fault)m.fault, choose, &m, &failed);
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }

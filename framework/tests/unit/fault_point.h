@@ -118,19 +118,6 @@ static inline int fault_trace(pid_t pid, enum fault fault, fault_chooser choose,
     }
 }
 
-static inline pid_t fault_fork(int (*work)(void *), void *arg)
-{
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-            _exit(CANNOT_TRACE);
-        raise(SIGSTOP);
-        _exit(work(arg));
-    }
-    return pid;
-}
-
 struct fault_nth {
     long n, reached;
 };
@@ -148,7 +135,7 @@ static inline struct fault_result fault_point(int (*work)(void *), void *arg, lo
 {
     struct fault_nth nth = {.n = n};
     struct fault_call failed;
-    int status = fault_trace(fault_fork(work, arg), fault, fault_choose_nth, &nth, &failed);
+    int status = fault_trace(traced_fork(work, arg), fault, fault_choose_nth, &nth, &failed);
     struct fault_result result = {.call = failed.number};
     if (WIFSIGNALED(status))
         result.outcome = FAULT_CRASHED;
@@ -184,7 +171,7 @@ static inline int fault_list(int (*work)(void *), void *arg, struct fault_calls 
 {
     struct fault_call failed;
     *calls = (struct fault_calls){.count = 0};
-    int status = fault_trace(fault_fork(work, arg), FAULT_EIO, fault_note, calls, &failed);
+    int status = fault_trace(traced_fork(work, arg), FAULT_EIO, fault_note, calls, &failed);
     assert_true(WIFEXITED(status));
     if (WEXITSTATUS(status) == CANNOT_TRACE)
         return 0;

@@ -18,11 +18,9 @@ enum kill_outcome { KILLED, ENDED, FAILED, NOT_POSSIBLE };
 
 #define CANNOT_TRACE 77
 
-/* The child stops before and after each system call; every stop counts, so a kill falls between any
- * two of them. */
-static inline enum kill_outcome kill_point(int (*work)(void *), void *arg, long n)
+/* A child that does the work, stopped before it begins, and traced. Status CANNOT_TRACE: that is not possible here. */
+static inline pid_t traced_fork(int (*work)(void *), void *arg)
 {
-    int status;
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
@@ -31,6 +29,15 @@ static inline enum kill_outcome kill_point(int (*work)(void *), void *arg, long 
         raise(SIGSTOP);
         _exit(work(arg));
     }
+    return pid;
+}
+
+/* The child stops before and after each system call; every stop counts, so a kill falls between any
+ * two of them. */
+static inline enum kill_outcome kill_point(int (*work)(void *), void *arg, long n)
+{
+    int status;
+    pid_t pid = traced_fork(work, arg);
     for (long stops = 0;; stops++) {
         assert_int_equal(waitpid(pid, &status, 0), pid);
         if (WIFEXITED(status))
