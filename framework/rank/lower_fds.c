@@ -1,6 +1,7 @@
 /* Both halves share one descriptor table; the lower half's descriptors live at high numbers, so
  * that those of an image always find theirs free. The functions here stand before libc's for
- * everything in the lower half. */
+ * everything in the lower half. What they return is high already if the system call was openat and the application runs
+ * (opener.c); otherwise it is moved. */
 #include "rank/rank.h"
 
 #include <dlfcn.h>
