@@ -2,6 +2,7 @@
  * so it never sees EINTR, and a call does not return before its time. */
 #include "apps/hazards/hazard.h"
 
+#include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -9,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/select.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -98,12 +100,25 @@ static void by_epoll(void)
     CHECK(epoll_wait(epoll_fd, &event, 1, WAIT_MS) == 0);
 }
 
+static void by_epoll_timespec(void)
+{
+    struct epoll_event event;
+    CHECK(epoll_pwait2(epoll_fd, &event, 1, &duration, NULL) == 0);
+}
+
 static void by_sigtimedwait(void)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);
     CHECK(sigtimedwait(&set, NULL, &duration) == -1 && errno == EAGAIN);
+}
+
+static void by_futex(void)
+{
+    uint32_t word = 1;
+    CHECK(syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 1, &duration, NULL, 0) == -1 &&
+          errno == ETIMEDOUT);
 }
 
 static void by_semaphore(void)
@@ -157,6 +172,7 @@ static void (*const waits[])(void) = {
     by_sigtimedwait,    by_semaphore,
     by_condition,       by_timer_descriptor,
     by_poll_of_timer,   by_event_descriptor,
+    by_epoll_timespec,  by_futex,
 };
 #define WAITS (sizeof waits / sizeof waits[0])
 

@@ -157,8 +157,9 @@ struct dv_gate {
         uint64_t arg0, arg1, sp, ip;
     } blocked;
     /* The interrupted sleep that is being continued (see resident.c). */
-    struct timespec sleep_request, sleep_remaining;
-    uint64_t sleep_ip, sleep_sp, sleep_number;
+    struct timespec sleep_request, sleep_remaining, sleep_timeout;
+    uint64_t sleep_ip, sleep_sp;
+    uint32_t sleep_mark;
     int64_t
         sleep_deadline_ns; /* CLOCK_MONOTONIC; a restore moves it by the difference of the clocks */
     int64_t captured_ns;   /* CLOCK_MONOTONIC when this state was captured */

@@ -38,7 +38,9 @@ for name in compute vector altstack masks append reading unnamed duplicates file
     kernelwrites faults; do
     hazard $name
 done
-hazard sleeping 32
+hazard sleeping 36
+test_case hazard-sleeping-often $((60 + 60 * hazard_runs)) "$e2e/kill.py" --ranks 0 --runs "$hazard_runs" --kills 2 \
+    --interval 0.03:0.05 --commits 1 --limit 60 -- "$tests/hazard-sleeping" 36
 hazard churn 3000
 test_case hazard-stepping $((60 + 60 * hazard_runs)) "$e2e/kill.py" --ranks 0 --runs "$hazard_runs" --kills 4 --when checkpoint \
     --interval 0.05:0.15 --commits 1 --limit 60 -- "$tests/hazard-stepping" 60

@@ -19,6 +19,7 @@
 #include "gate/gate.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <sys/types.h>
@@ -26,7 +27,8 @@
 
 #define EXPORT __attribute__((visibility("default")))
 #define SIGSEGV_BIT (1ull << (SIGSEGV - 1))
-#define PAGE_FAULT_WRITE 2 /* of a page fault's error code */
+#define PAGE_FAULT_WRITE 2   /* of a page fault's error code */
+#define FOREVER_S 1000000000 /* a timeout of 30 years: no deadline is kept */
 
 static long syscall4(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
@@ -159,24 +161,50 @@ static void continue_sleep(greg_t *request, greg_t *remaining)
     }
 }
 
-/* Relative timeouts in milliseconds: the deadline is kept from the first interruption of the call
- * on. */
-static void continue_timeout(greg_t *timeout_ms, const greg_t *reg, long number)
+/* The time that is left to a call whose first interruption set the deadline. */
+static int64_t left_ns(void)
+{
+    int64_t left = DV_GATE->sleep_deadline_ns - now_ns();
+    return left > 0 ? left : 0;
+}
+
+/* Relative timeouts in milliseconds: the deadline is kept from the first interruption of the call on. A call that goes on
+ * is told from a new one at the same place by a mark in the upper half of the register, which the kernel does not look at. */
+static void continue_milliseconds(greg_t *timeout_ms, const greg_t *reg)
 {
     struct dv_gate *g = DV_GATE;
-    if ((int)*timeout_ms <= 0)
+    uint64_t mark = (uint64_t)*timeout_ms >> 32;
+    int timeout = (int)*timeout_ms;
+    if (timeout <= 0)
         return;
-    int64_t now = now_ns();
-    if (g->sleep_ip != (uint64_t)reg[REG_RIP] || g->sleep_sp != (uint64_t)reg[REG_RSP] ||
-        g->sleep_number != (uint64_t)number || g->sleep_deadline_ns <= 0) {
+    if (mark != 0 && mark == g->sleep_mark && g->sleep_ip == (uint64_t)reg[REG_RIP] &&
+        g->sleep_sp == (uint64_t)reg[REG_RSP]) {
+        timeout = (int)((left_ns() + 999999) / 1000000);
+    } else {
         g->sleep_ip = (uint64_t)reg[REG_RIP];
         g->sleep_sp = (uint64_t)reg[REG_RSP];
-        g->sleep_number = (uint64_t)number;
-        g->sleep_deadline_ns = now + (int64_t)(int)*timeout_ms * 1000000;
+        g->sleep_mark++;
+        g->sleep_deadline_ns = now_ns() + (int64_t)timeout * 1000000;
+    }
+    *timeout_ms = (greg_t)((uint64_t)g->sleep_mark << 32 | (uint32_t)timeout);
+}
+
+/* Relative timeouts that the kernel reads and does not update: from the first interruption on it reads ours, which is also
+ * how a call that goes on is told from a new one. */
+static void continue_timespec(greg_t *timeout)
+{
+    struct dv_gate *g = DV_GATE;
+    const struct timespec *given = (const struct timespec *)*timeout;
+    if (given == 0 || given->tv_sec >= FOREVER_S)
+        return;
+    if (given != &g->sleep_timeout) {
+        g->sleep_deadline_ns = now_ns() + (int64_t)given->tv_sec * 1000000000 + given->tv_nsec;
+        g->sleep_timeout = *given;
+        *timeout = (greg_t)&g->sleep_timeout;
         return;
     }
-    int64_t left_ms = (g->sleep_deadline_ns - now + 999999) / 1000000;
-    *timeout_ms = left_ms > 0 ? left_ms : 0;
+    int64_t left = left_ns();
+    g->sleep_timeout = (struct timespec){left / 1000000000, left % 1000000000};
 }
 
 static void restart_call(greg_t *reg, long number)
@@ -190,11 +218,22 @@ static void restart_call(greg_t *reg, long number)
             continue_sleep(&reg[REG_RDX], &reg[REG_R10]);
         break;
     case SYS_poll:
-        continue_timeout(&reg[REG_RDX], reg, number);
+        continue_milliseconds(&reg[REG_RDX], reg);
         break;
     case SYS_epoll_wait:
     case SYS_epoll_pwait:
-        continue_timeout(&reg[REG_R10], reg, number);
+        continue_milliseconds(&reg[REG_R10], reg);
+        break;
+    case SYS_rt_sigtimedwait:
+        continue_timespec(&reg[REG_RDX]);
+        break;
+    case SYS_futex:
+        if ((reg[REG_RSI] & FUTEX_CMD_MASK) == FUTEX_WAIT)
+            continue_timespec(&reg[REG_R10]);
+        break;
+    case SYS_epoll_pwait2:
+    case SYS_semtimedop:
+        continue_timespec(&reg[REG_R10]);
         break;
     default: /* select, ppoll: the kernel has updated the timeout; the others have none or an
                 absolute one */

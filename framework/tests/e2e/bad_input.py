@@ -124,7 +124,7 @@ def unwritable_job():
     if os.getuid() == 0 and shutil.which("setpriv") is None:
         skip("setpriv is needed to become an ordinary user")
     os.mkdir("locked", 0o555)
-    done = subprocess.run(as_nobody(DEJAVU, "run", "--job", "locked/job", "--", COMPUTE), capture_output=True, text=True,
+    done = subprocess.run(as_nobody(DEJAVU, "run", "--job", "locked/job", "--", "/bin/true"), capture_output=True, text=True,
                           timeout=60)
     print(done.stderr)
     check_one_line(done, ENVIRONMENT, "locked/job", "Permission denied")
@@ -133,7 +133,7 @@ def unwritable_job():
     if os.getuid() == 0:
         os.chown("read-only", 65534, 65534)
     os.chmod(".", 0o755)
-    done = subprocess.run(as_nobody(DEJAVU, "run", "--job", "read-only", "--", COMPUTE), capture_output=True, text=True,
+    done = subprocess.run(as_nobody(DEJAVU, "run", "--job", "read-only", "--", "/bin/true"), capture_output=True, text=True,
                           timeout=60)
     print(done.stderr)
     check_one_line(done, ENVIRONMENT, "read-only", "Permission denied")
