@@ -116,7 +116,7 @@ CALLS = 12
 def faulty_commit(number, fault, call, digest):
     """The supervisor of a real job, whose `call`-th system call from the second commit on has the fault."""
     name = f"job{number}"
-    program = [hazard("compute"), "60"]
+    program = [hazard("compute"), "200"]
     done = subprocess.run([os.path.join(TESTS, "fault-commit"), str(fault), str(call), "2", DEJAVU, "run", "--job", name,
                            "--interval", "100ms", "--", *program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, timeout=60)
@@ -146,7 +146,7 @@ def commit():
     if wanted != "all":
         faults = random.Random(SEED).sample(faults, int(wanted))
     print(f"seed {SEED}")
-    digest = native(hazard("compute"), "60")
+    digest = native(hazard("compute"), "200")
     for number, (fault, call) in enumerate(faults):
         faulty_commit(number, fault, call, digest)
 
