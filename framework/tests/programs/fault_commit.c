@@ -31,12 +31,13 @@ static int execute(void *unused)
 static int opens_manifest(pid_t pid, const struct fault_call *call)
 {
     char path[PATH_MAX] = "";
-    struct iovec here = {path, sizeof path - 1}, there = {(void *)(uintptr_t)call->arg[1], 1};
+    const uintptr_t start = call->arg[1], next_page = (start | 4095) + 1;
+    struct iovec here = {path, sizeof path - 1};
+    /* In two pieces: what is behind the page of its start need not be there. */
+    struct iovec there[] = {{(void *)start, next_page - start}, {(void *)next_page, 4096}};
     if (call->number != SYS_openat || !(call->arg[2] & O_CREAT))
         return 0;
-    /* To the end of its page at most: what follows may not be there. */
-    there.iov_len = 4096 - call->arg[1] % 4096;
-    if (process_vm_readv(pid, &here, 1, &there, 1, 0) <= 0)
+    if (process_vm_readv(pid, &here, 1, there, 2, 0) <= 0)
         return 0;
     return strstr(path, "/manifest") != NULL || strncmp(path, "manifest", 8) == 0;
 }
