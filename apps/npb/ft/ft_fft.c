@@ -52,6 +52,7 @@ static void butterflies2(int count, struct split in, ptrdiff_t distance, struct 
     double *restrict xr = out.re, *restrict xi = out.im;
     double *restrict yr = out.re + count, *restrict yi = out.im + count;
 
+#pragma GCC ivdep
     for (int q = 0; q < count; q++) {
         xr[q] = ar[q] + br[q];
         xi[q] = ai[q] + bi[q];
@@ -71,6 +72,7 @@ static void butterflies4(int count, struct split in, ptrdiff_t distance, const d
     double *restrict xr = out.re, *restrict xi = out.im;
     const double w1r = wr[0], w1i = wi[0], w2r = wr[1], w2i = wi[1], w3r = wr[2], w3i = wi[2];
 
+#pragma GCC ivdep
     for (int q = 0; q < count; q++) {
         double sum_ac_r = ar[q] + cr[q], sum_ac_i = ai[q] + ci[q];
         double dif_ac_r = ar[q] - cr[q], dif_ac_i = ai[q] - ci[q];

@@ -83,24 +83,30 @@ static int iterate(const struct npb_run *run, struct is_sorter *s, const struct 
     return check_ranks(run, s, class, step);
 }
 
+static void place_keys(const struct is_sorter *s, const int *keys, int count, int *sorted)
+{
+    for (int i = 0; i < count; i++)
+        sorted[s->smaller[keys[i] - s->key_first]++] = keys[i];
+}
+
 /* Each key goes where its rank says. Uses up the ranks: smaller[k] then counts keys k too. */
 static void sort_keys(const struct is_sorter *s, int *sorted)
 {
-    for (int i = 0; i < s->received_count; i++)
-        sorted[s->smaller[s->received[i] - s->key_first]++] = s->received[i];
+    place_keys(s, s->by_bucket + s->kept_first, s->kept_count, sorted);
+    place_keys(s, s->received, s->received_count, sorted);
 }
 
 /* Within each process and from one to the next the keys ascend, and none is lost. */
 static bool is_sorted(const struct is_sorter *s, const int *sorted)
 {
-    int previous = -1;
-    int64_t mine[2] = {s->received_count, 0}, all[2];
-    int last = s->received_count > 0 ? sorted[s->received_count - 1] : -1;
+    int previous = -1, count = s->kept_count + s->received_count;
+    int64_t mine[2] = {count, 0}, all[2];
+    int last = count > 0 ? sorted[count - 1] : -1;
 
     MPI_Exscan(&last, &previous, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD);
     if (s->rank == 0)
         previous = -1; /* Exscan leaves it alone, or not */
-    for (int i = 0; i < s->received_count; i++) {
+    for (int i = 0; i < count; i++) {
         mine[1] += sorted[i] < previous;
         previous = sorted[i];
     }
@@ -149,7 +155,7 @@ int main(int argc, char **argv)
         .seconds = seconds,
         .op_type = "keys ranked",
     };
-    size_t count = (size_t)s.received_count;
+    size_t count = (size_t)s.kept_count + (size_t)s.received_count;
     /* NOLINTNEXTLINE(bugprone-misplaced-widening-cast): meant so */
     size_t ranks = (size_t)(s.key_last - s.key_first + 1);
     int *sorted = npb_alloc(count, sizeof *sorted);

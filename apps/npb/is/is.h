@@ -26,7 +26,9 @@ struct is_sorter {
     int bucket_count, bucket_shift;
     int *keys;
     int *by_bucket; /* keys in order of buckets */
-    int *received;  /* keys of the own buckets */
+    int kept_first; /* in by_bucket: the keys of the own buckets that were here already */
+    int kept_count;
+    int *received; /* keys of the own buckets from other processes */
     int received_count;
     size_t received_room;
     int *bucket_size;  /* own keys, then the values of the test keys */

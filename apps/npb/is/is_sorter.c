@@ -71,26 +71,32 @@ void is_sorter_free(struct is_sorter *s)
 static void count_buckets(struct is_sorter *s, const struct is_class *class)
 {
     int total = s->bucket_count + IS_TESTS;
+    int *restrict size = s->bucket_size;
+    const int *restrict keys = s->keys;
+    int count = s->key_count, shift = s->bucket_shift;
 
-    memset(s->bucket_size, 0, (size_t)total * sizeof(int));
-    for (int i = 0; i < s->key_count; i++)
-        s->bucket_size[s->keys[i] >> s->bucket_shift]++;
+    memset(size, 0, (size_t)total * sizeof(int));
+    for (int i = 0; i < count; i++)
+        size[keys[i] >> shift]++;
     for (int i = 0; i < IS_TESTS; i++)
         if (class->test_index[i] / s->key_count == s->rank)
-            s->bucket_size[s->bucket_count + i] = s->keys[class->test_index[i] % s->key_count];
-    MPI_Allreduce(s->bucket_size, s->bucket_total, total, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
+            size[s->bucket_count + i] = keys[class->test_index[i] % count];
+    MPI_Allreduce(size, s->bucket_total, total, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
 }
 
 static void order_by_bucket(struct is_sorter *s)
 {
-    int next = 0;
+    int *restrict next = s->bucket_next, *restrict by_bucket = s->by_bucket;
+    const int *restrict keys = s->keys;
+    int count = s->key_count, shift = s->bucket_shift, start = 0;
+
     for (int b = 0; b < s->bucket_count; b++) {
-        s->bucket_next[b] = next;
-        next += s->bucket_size[b];
+        next[b] = start;
+        start += s->bucket_size[b];
     }
-    for (int i = 0; i < s->key_count; i++) {
-        int key = s->keys[i];
-        s->by_bucket[s->bucket_next[key >> s->bucket_shift]++] = key;
+    for (int i = 0; i < count; i++) {
+        int key = keys[i];
+        by_bucket[next[key >> shift]++] = key;
     }
 }
 
@@ -137,14 +143,25 @@ static void reserve(int **array, size_t *room, size_t count)
     *array = new_ints(*room);
 }
 
+/* Keys that are with their owner already stay in by_bucket. */
 static void move_keys(struct is_sorter *s)
 {
-    MPI_Alltoall(s->send_count, 1, MPI_INT, s->recv_count, 1, MPI_INT, MPI_COMM_WORLD);
     running_sum(s->send_count, s->nranks, s->send_start);
+    s->kept_first = s->send_start[s->rank];
+    s->kept_count = s->send_count[s->rank];
+    s->send_count[s->rank] = 0;
+    MPI_Alltoall(s->send_count, 1, MPI_INT, s->recv_count, 1, MPI_INT, MPI_COMM_WORLD);
     s->received_count = running_sum(s->recv_count, s->nranks, s->recv_start);
     reserve(&s->received, &s->received_room, (size_t)s->received_count);
     MPI_Alltoallv(s->by_bucket, s->send_count, s->send_start, MPI_INT, s->received, s->recv_count,
                   s->recv_start, MPI_INT, MPI_COMM_WORLD);
+}
+
+/* count[key - first]++ for each key */
+static void count_keys(const int *restrict keys, int n, int first, int *restrict count)
+{
+    for (int i = 0; i < n; i++)
+        count[keys[i] - first]++;
 }
 
 static void count_smaller(struct is_sorter *s)
@@ -155,8 +172,8 @@ static void count_smaller(struct is_sorter *s)
     reserve(&s->smaller, &s->smaller_room, range + 1);
     int *smaller = s->smaller;
     memset(smaller, 0, (range + 1) * sizeof(int));
-    for (int i = 0; i < s->received_count; i++)
-        smaller[s->received[i] - s->key_first + 1]++;
+    count_keys(s->by_bucket + s->kept_first, s->kept_count, s->key_first, smaller + 1);
+    count_keys(s->received, s->received_count, s->key_first, smaller + 1);
     for (size_t k = 0; k < range; k++)
         smaller[k + 1] += smaller[k];
 }
