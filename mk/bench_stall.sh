@@ -2,11 +2,11 @@
 #
 # bench-dirty at 2 ranks, BENCH_MIB each, BENCH_PERCENT (10) % of its pages written between epochs, incremental and full; FT class B at 2
 # ranks, full and incremental; all to a RAM disk and to BENCH_DISK (${TMPDIR:-/var/tmp}). BENCH_EPOCHS checkpoints in each job, the first
-# three of which are in no figure. BENCH_OPTIONS: further options of `dejavu run`. BENCH_FT_ITERATIONS (150): so many that FT runs long
+# three of which are in no figure. BENCH_OPTIONS: further options of `dejavu run`. BENCH_FT_ITERATIONS (300): so many that FT runs long
 # enough. BENCH_FT_CLASS (B). BENCH_STALL ("dirty ft"): which programs. Every job is verified: bench-dirty checks its memory, and a
 # program's digest must be the same after all jobs, FT's that of the native run.
 
-stall_iterations=${BENCH_FT_ITERATIONS:-150}
+stall_iterations=${BENCH_FT_ITERATIONS:-300}
 stall_class=${BENCH_FT_CLASS:-B}
 stall_percent=${BENCH_PERCENT:-10}
 stall_programs=${BENCH_STALL:-dirty ft}
