@@ -443,7 +443,8 @@ void dv_agent_written(uint64_t epoch, enum dv_status status, const char *why,
 /* ---- the agent thread ---------------------------------------------------- */
 
 /* What the main thread is blocked in, so that the parking handler can make an interrupted call
- * again. If it is not blocked, what it was seen in before stays: it may be on its way to that handler. */
+ * again. If it is not blocked, what it was seen in before stays: it may be on its way to that handler, or make the same
+ * call again before the signal comes. */
 static void look_at_main_thread(void)
 {
     char text[256];
@@ -501,7 +502,6 @@ static void on_stop(const struct dv_wire_stop *stop)
     memset(&agent.figures, 0, sizeof agent.figures);
     agent.figures.epoch = stop->epoch;
     dv_log_set_epoch(stop->epoch);
-    DV_GATE->blocked.ip = 0;
     DV_GATE->stop = 1;
 }
 
