@@ -53,6 +53,8 @@ void dv_snapshot_choose(struct dv_capture_job *job, const struct dv_capture_requ
 enum dv_status dv_snapshot_keep(struct dv_capture_job *job) DV_CHECKED;
 /* Measure what copying and forking cost here; once, while the process is small. */
 void dv_snapshot_measure(void);
+/* As a strategy is told. */
+void dv_snapshot_cost(struct dv_keep_cost *cost);
 
 /* ---- write.c ------------------------------------------------------------- */
 /* Begin the file, write all pages, finish. In the process or in its forked child; allocates nothing. */

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,6 +28,7 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 #define MEASURE_BYTES (4u << 20)
+#define MEASURE_COW_BYTES (1u << 20)
 #define HUGE_PAGE_BYTES (2u << 20)
 /* A copy may not take more of the host's memory than one part in this many. */
 #define SHADOW_PART 8u
@@ -40,6 +42,7 @@ static struct {
     char *base;
     size_t bytes, ready; /* mapped; of these, there already */
     size_t wanted;       /* for the next epoch */
+    size_t last;         /* what the last epoch would have needed */
 } shadow = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* First values: as measured on the machine this was developed on. A page that is not there yet has to be found and zeroed
@@ -47,11 +50,16 @@ static struct {
 #define COPY_NS_PER_BYTE 0.08
 #define NEW_NS_PER_BYTE 0.4
 #define FORK_NS_PER_PAGE 100
+#define COW_NS_PER_PAGE 2200
 struct costs {
-    double copy_ns_per_byte, fork_ns, fork_ns_per_page;
+    double copy_ns_per_byte, fork_ns, fork_ns_per_page, cow_ns_per_page;
 };
 static struct costs measured = {
-    .copy_ns_per_byte = COPY_NS_PER_BYTE, .fork_ns = 500e3, .fork_ns_per_page = FORK_NS_PER_PAGE};
+    .copy_ns_per_byte = COPY_NS_PER_BYTE,
+    .fork_ns = 500e3,
+    .fork_ns_per_page = FORK_NS_PER_PAGE,
+    .cow_ns_per_page = COW_NS_PER_PAGE,
+};
 static struct costs costs; /* as seen lately */
 static int fork_fails;
 
@@ -75,21 +83,52 @@ static pid_t fork_quietly(void)
     return (pid_t)syscall(SYS_clone, 0ul, 0ul, 0ul, 0ul, 0ul);
 }
 
+static void end_child(pid_t child)
+{
+    kill(child, SIGKILL);
+    while (waitpid(child, NULL, __WALL) < 0 && errno == EINTR)
+        ;
+}
+
+static pid_t fork_idle(void)
+{
+    pid_t parent = getpid(), child = fork_quietly();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        while (getppid() == parent)
+            pause();
+        for (;;)
+            kill(getpid(), SIGKILL);
+    }
+    if (child < 0)
+        dv_snapshot_fork_failed();
+    return child;
+}
+
 static double measure_fork(void *unused)
 {
     (void)unused;
     uint64_t before = dv_now_ns();
-    pid_t child = fork_quietly();
-    if (child == 0)
-        for (;;)
-            kill(getpid(), SIGKILL);
+    pid_t child = fork_idle();
     uint64_t after = dv_now_ns();
-    if (child < 0) {
-        dv_snapshot_fork_failed();
+    if (child < 0)
         return 0;
-    }
-    while (waitpid(child, NULL, __WALL) < 0 && errno == EINTR)
-        ;
+    end_child(child);
+    return (double)(after - before);
+}
+
+/* Writing to memory that a child has, too. */
+static double measure_cow(void *arg)
+{
+    volatile char *memory = arg;
+    pid_t child = fork_idle();
+    if (child < 0)
+        return 0;
+    uint64_t before = dv_now_ns();
+    for (size_t at = 0; at < MEASURE_COW_BYTES; at += DV_PAGE_BYTES)
+        memory[at] = 2;
+    uint64_t after = dv_now_ns();
+    end_child(child);
     return (double)(after - before);
 }
 
@@ -128,15 +167,28 @@ void dv_snapshot_measure(void)
     measured.copy_ns_per_byte = least_of(measure_copy, memory) / MEASURE_BYTES;
     if (measured.copy_ns_per_byte < COPY_NS_PER_BYTE)
         measured.copy_ns_per_byte = COPY_NS_PER_BYTE;
+    double cow = least_of(measure_cow, memory);
     munmap(memory, 2 * MEASURE_BYTES);
+    if (cow > 0)
+        measured.cow_ns_per_page = cow / (MEASURE_COW_BYTES / DV_PAGE_BYTES);
     measured.fork_ns = small;
     if (large > small)
         measured.fork_ns_per_page = (large - small) / (double)pages;
     if (measured.fork_ns_per_page < FORK_NS_PER_PAGE)
         measured.fork_ns_per_page = FORK_NS_PER_PAGE;
     costs = measured;
-    dv_debug("capture", "copying costs %.3f ns per byte, forking %.0f us and %.0f ns per page",
-             costs.copy_ns_per_byte, costs.fork_ns / 1e3, costs.fork_ns_per_page);
+    dv_debug("capture",
+             "copying costs %.3f ns per byte, forking %.0f us and %.0f ns per page, and %.0f ns per "
+             "page that is written afterwards",
+             costs.copy_ns_per_byte, costs.fork_ns / 1e3, costs.fork_ns_per_page,
+             costs.cow_ns_per_page);
+}
+
+void dv_snapshot_cost(struct dv_keep_cost *cost)
+{
+    *cost = (struct dv_keep_cost){.copy_ns = costs.copy_ns_per_byte * DV_PAGE_BYTES,
+                                  .fork_ns = costs.fork_ns_per_page,
+                                  .cow_ns = costs.cow_ns_per_page};
 }
 
 /* Half of what is seen now, half of what was known. */
@@ -365,15 +417,19 @@ static enum dv_keep choose(const struct dv_capture_job *job,
     return keep;
 }
 
-/* What may be copied next time is made ready; what will not be is given back. */
+/* What may be copied next time is made ready; what will not be is given back. New memory is dear, and the first epoch, which
+ * is complete, says nothing of the next: it takes two to agree, unless this one was copied anyway. */
 static size_t wanted_next(const struct dv_capture_job *job,
                           const struct dv_capture_request *request, uint64_t bytes,
                           uint64_t resident_pages)
 {
-    double ready_ns = (double)bytes * costs.copy_ns_per_byte;
-    int may_be_copied = request->keep == DV_KEEP_AUTO && bytes <= shadow_limit() &&
+    uint64_t least = bytes < shadow.last ? bytes : shadow.last;
+    double ready_ns = (double)least * costs.copy_ns_per_byte;
+    int may_be_copied = request->keep == DV_KEEP_AUTO && least <= shadow_limit() &&
                         copy_pays(request, ready_ns, fork_cost(resident_pages));
-    return job->keep == DV_KEEP_COPY || may_be_copied ? bytes : 0;
+    if (job->keep == DV_KEEP_COPY)
+        return bytes;
+    return may_be_copied ? least : 0;
 }
 
 /* What cannot be had, the next best way is tried; that it was is in the epoch's decisions. */
@@ -394,6 +450,7 @@ void dv_snapshot_choose(struct dv_capture_job *job, const struct dv_capture_requ
     job->keep =
         request->keep == DV_KEEP_AUTO ? choose(job, request, bytes, resident_pages) : request->keep;
     shadow.wanted = wanted_next(job, request, bytes, resident_pages);
+    shadow.last = bytes;
     pthread_mutex_unlock(&shadow.lock);
 }
 

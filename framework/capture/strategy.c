@@ -126,6 +126,7 @@ static const struct dv_capture_core core = {
     .digest = dv_checksum128,
     .huge_bytes = huge_bytes,
     .decided = decided,
+    .keep_cost = dv_snapshot_cost,
     .trackers = dv_trackers,
 };
 

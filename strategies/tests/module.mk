@@ -4,6 +4,9 @@
 UNIT_TESTS += conformance-capture
 conformance-capture_SRCS := strategies/tests/conformance_capture.c strategies/tests/capture_suite.c
 conformance-capture_LIBS := dvcapturestrategies dvcaptureskeleton dvcommon
+UNIT_TESTS += unit-incremental-policy
+unit-incremental-policy_SRCS := strategies/tests/incremental_policy.c
+unit-incremental-policy_LIBS := dvcapturestrategies dvcommon -lcmocka
 
 # protocol
 UNIT_TESTS += conformance-protocol

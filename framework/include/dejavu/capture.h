@@ -71,6 +71,13 @@ struct dv_page_runs {
     size_t count;
 };
 
+/* What it costs the application that pages are kept for the writer, nanoseconds for each page, as seen lately: a copy costs
+ * `copy_ns` for each page that is selected; a fork `fork_ns` for each page that holds information, and `cow_ns` for each
+ * that the application writes before it is stored. */
+struct dv_keep_cost {
+    double copy_ns, fork_ns, cow_ns;
+};
+
 /* What the framework offers to a capture strategy. */
 struct dv_capture_core {
     /* Add pages [start, end) to the set; ranges may come in any order and may overlap. */
@@ -93,6 +100,7 @@ struct dv_capture_core {
     uint64_t (*huge_bytes)(const struct dv_region *region);
     /* For the record of this epoch: one line "start=... mode=... reason=..." on a decision that has costs. */
     void (*decided)(const char *format, ...) __attribute__((format(printf, 1, 2)));
+    void (*keep_cost)(struct dv_keep_cost *cost);
     /* All trackers (dejavu/tracker.h), ended by NULL. */
     const struct dv_tracker_ops *const *trackers;
 };

@@ -24,13 +24,29 @@ void zone_count_add(struct zone_count *count, uint64_t start, uint64_t end)
     count->last_block = last;
 }
 
+/* Of `taken` pages of a zone, of which the application will write `written` again before they are stored. */
+static double keep_cost(const struct dv_keep_cost *keep, const struct zone *z, uint64_t taken,
+                        uint64_t written)
+{
+    double copy = (double)taken * keep->copy_ns,
+           fork = (double)z->pages * keep->fork_ns + (double)written * keep->cow_ns;
+    return copy < fork ? copy : fork;
+}
+
 static double tracked_cost(const struct policy_costs *costs, const struct zone *z,
                            const struct zone_count *seen)
 {
     double huge = z->pages ? (double)z->huge_pages / (double)z->pages : 0;
-    return (double)seen->pages * costs->tracker.written_ns +
+    return (double)seen->pages * (costs->tracker.written_ns + costs->digest_ns) +
            (double)z->pages * costs->tracker.scan_ns +
-           (double)seen->blocks * huge * costs->split_ns;
+           (double)seen->blocks * huge * costs->split_ns +
+           keep_cost(&costs->keep, z, seen->pages, seen->pages);
+}
+
+static double hashed_cost(const struct policy_costs *costs, const struct zone *z,
+                          const struct zone_count *seen)
+{
+    return (double)z->pages * costs->digest_ns + keep_cost(&costs->keep, z, z->pages, seen->pages);
 }
 
 enum zone_mode policy_first(const struct zone *z, const char **reason)
@@ -48,7 +64,7 @@ enum zone_mode policy_judge(const struct policy_costs *costs, struct zone *z,
                             const char **reason)
 {
     *tracked_ns = tracked_cost(costs, z, seen);
-    *hashed_ns = (double)z->pages * costs->digest_ns;
+    *hashed_ns = hashed_cost(costs, z, seen);
     z->age++;
     if (z->pages < SMALL_PAGES || z->mode == ZONE_ALWAYS)
         return z->mode;

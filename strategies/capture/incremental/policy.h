@@ -1,9 +1,15 @@
 /* How each region is watched, and why: page tracking costs the application a fault for each page it writes first, and
- * splits huge pages; hashing costs a pass over all its pages for each epoch; shared memory cannot be tracked.
+ * splits huge pages; hashing costs a pass over all its pages for each epoch, all of which have to be kept for it; shared
+ * memory cannot be tracked.
  *
- *      tracked  pages written, as a tracker says           written pages x fault + pages x scan (+ huge pages split x repair)
- *      hashed   all pages; their contents decide           pages x digest
+ *      tracked  pages written, as a tracker says           written pages x (fault + keep + digest) + pages x scan
+ *                                                          (+ huge pages split x repair)
+ *      hashed   all pages; their contents decide           pages x (keep + digest)
  *      always   all pages; their contents decide           (no choice)
+ *
+ * Keeping is a copy of the pages that are taken, or a fork, which costs for all pages, and again for those that are written
+ * while it lives: the cheaper one. It is most of the stall; digests are computed while the application runs, on processors
+ * that it could use. A nanosecond of one is as bad as of the other.
  *
  * The cheaper of the first two by what was seen in the last epochs, with a margin and a pause so that it does not swing. A
  * zone is one mapping: parts of a mapping cannot be treated differently, because registering a part would cut the
@@ -33,9 +39,10 @@ struct zone_count {
     uint64_t last_block;
 };
 
-/* Nanoseconds; measured at the start. */
+/* Nanoseconds; measured at the start, and `keep` in each epoch. */
 struct policy_costs {
     struct dv_tracker_cost tracker;
+    struct dv_keep_cost keep;
     double digest_ns; /* of a page */
     double split_ns;  /* of making a huge page whole again: 0.3 ms was measured (MADV_COLLAPSE) */
 };
