@@ -16,15 +16,17 @@ stall_count() { cat "$job/events" 2>/dev/null | grep -c "^[^ ]* $1 "; }
 stall_has() { [ "$(stall_count "$1")" -ge "$2" ]; }
 stall_rounds() { [ "$(grep -c '^rounds rank=0 ' "$work/output" 2>/dev/null)" -ge "$1" ]; }
 
-# One checkpoint. bench-dirty goes on with its next round as soon as it runs again, so that it writes while the epoch is written.
+# One checkpoint. bench-dirty goes on with its next round as soon as it runs again, so that it writes while the epoch is written; after
+# its last ($1) it may only end when that is committed.
 stall_checkpoint() {
     local status=0 resumed command
     resumed=$(($(stall_count resume) + 1))
     timeout 180 "$dejavu" checkpoint "$job" >/dev/null &
     command=$!
     wait_until stall_has resume $resumed || status=1
-    printf . >>"$work/go"
+    [ "$1" = "$epochs" ] || printf . >>"$work/go"
     wait $command || status=1
+    [ "$1" = "$epochs" ] && printf . >>"$work/go"
     return $status
 }
 
@@ -37,7 +39,7 @@ stall_exercise() {
         else
             sleep 1
         fi
-        stall_checkpoint || return 1
+        stall_checkpoint "$i" || return 1
         # Files of the first epochs are allocated in the background.
         ((i <= 3)) && sleep "$pause"
     done

@@ -8,6 +8,8 @@
  * So copying is better as long as the stall allows it. What things cost is measured when the process starts and again with
  * every epoch, since other ranks share the memory bus. */
 #include "capture/job.h"
+#include "capture/stream_copy.h"
+#include "common/background.h"
 #include "common/fail.h"
 #include "common/io.h"
 
@@ -32,7 +34,7 @@
 #define HUGE_PAGE_BYTES (2u << 20)
 /* A copy may not take more of the host's memory than one part in this many. */
 #define SHADOW_PART 8u
-#define READY_STEP_BYTES (16u << 20)
+#define READY_STEP_BYTES HUGE_PAGE_BYTES
 #define TRIES 3
 
 /* Where pages are copied to; kept from epoch to epoch. Not inherited by forked children. The lock is for the thread that makes
@@ -148,7 +150,7 @@ static double measure_copy(void *arg)
 {
     char *memory = arg;
     uint64_t before = dv_now_ns();
-    memcpy(memory + MEASURE_BYTES, memory, MEASURE_BYTES);
+    dv_stream_copy(memory + MEASURE_BYTES, memory, MEASURE_BYTES, NULL);
     return (double)(dv_now_ns() - before);
 }
 
@@ -263,7 +265,7 @@ static int make_ready(void)
 void dv_capture_make_ready(void)
 {
     int more = 1;
-    while (more) {
+    while (more && !dv_background_halted()) {
         pthread_mutex_lock(&shadow.lock);
         more = make_ready();
         pthread_mutex_unlock(&shadow.lock);
@@ -272,12 +274,13 @@ void dv_capture_make_ready(void)
 
 /* ---- keeping ------------------------------------------------------------- */
 
+/* `next`: where the range begins that comes after this one. */
 static enum dv_status copy_range(const struct dv_region *region, uint64_t start, uint64_t end,
-                                 char *to)
+                                 char *to, uint64_t next)
 {
     size_t length = end - start, got = 0;
     if (region->flags & DV_REGION_READ && !(region->flags & (DV_REGION_FILE | DV_REGION_SHARED))) {
-        memcpy(to, (const void *)(uintptr_t)start, length);
+        dv_stream_copy(to, (const void *)(uintptr_t)start, length, (const void *)(uintptr_t)next);
         return DV_OK;
     }
     enum dv_status status = dv_memory_read(start, to, length, &got);
@@ -299,6 +302,7 @@ static enum dv_status copy_pages(const struct dv_capture_job *job, int all, char
     *bytes = 0;
     for (size_t i = 0; i < job->pages.count && status == DV_OK; i++) {
         struct dv_page_run range = job->pages.ranges[i];
+        uint64_t next = i + 1 < job->pages.count ? job->pages.ranges[i + 1].start : 0;
         while (range.start < range.end && status == DV_OK) {
             while (job->maps.regions[at].end <= range.start)
                 at++;
@@ -306,7 +310,7 @@ static enum dv_status copy_pages(const struct dv_capture_job *job, int all, char
             uint64_t end = range.end < region->end ? range.end : region->end;
             if (all || dv_snapshot_must_copy(region)) {
                 if (to)
-                    status = copy_range(region, range.start, end, to + *bytes);
+                    status = copy_range(region, range.start, end, to + *bytes, next);
                 *bytes += end - range.start;
             }
             range.start = end;

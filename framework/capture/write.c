@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,8 +25,9 @@
  * application writes to it. */
 #define GIVE_BACK_BYTES (2u * 1024u * 1024u)
 
-/* What a forked writer says of its work; in shared memory. */
+/* What a forked writer is told, and says of its work; in shared memory. */
 struct dv_shared_result {
+    uint32_t go; /* futex: the application runs again */
     int done;
     enum dv_status status;
     struct dv_image_stats stats;
@@ -266,6 +268,19 @@ static enum dv_status check_regions(const struct dv_capture_job *job)
     return status;
 }
 
+/* While some ranks still stand, the processors are theirs. */
+static void wait_for_go(struct dv_shared_result *result)
+{
+    while (!__atomic_load_n(&result->go, __ATOMIC_ACQUIRE))
+        syscall(SYS_futex, &result->go, FUTEX_WAIT, 0, NULL, NULL, 0);
+}
+
+static void let_go(struct dv_shared_result *result)
+{
+    __atomic_store_n(&result->go, 1, __ATOMIC_RELEASE);
+    syscall(SYS_futex, &result->go, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
 void dv_job_child(struct dv_capture_job *job, pid_t parent)
 {
     struct dv_shared_result *result = job->result;
@@ -275,6 +290,7 @@ void dv_job_child(struct dv_capture_job *job, pid_t parent)
     /* Copies of sockets and pipes would keep their other ends from seeing that the rank has ended. */
     syscall(SYS_close_range, 0u, ~0u, 0u);
     prctl(PR_SET_NAME, "dejavu-writer");
+    wait_for_go(result);
     uint64_t t0 = dv_now_ns();
     enum dv_status status = check_regions(job);
     if (status == DV_OK)
@@ -297,7 +313,8 @@ void dv_job_child(struct dv_capture_job *job, pid_t parent)
 static enum dv_status wait_for_child(struct dv_capture_job *job, struct dv_capture_figures *figures)
 {
     int wait_status = 0;
-    const struct dv_shared_result *result = job->result;
+    struct dv_shared_result *result = job->result;
+    let_go(result);
     while (waitpid(job->child, &wait_status, __WALL) < 0 && errno == EINTR)
         ;
     job->child = 0;

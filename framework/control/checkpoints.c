@@ -111,6 +111,8 @@ bool dv_sup_checkpoint(struct dv_sup *s, enum dv_cause cause, const char **why)
     }
     dv_events_log(s->events, "stop", "epoch=%" PRIu64 " cause=%s", epoch, cause_names[cause]);
     dv_epoch_begin(&s->epoch, epoch, dv_now_ns());
+    /* The application stands still no longer because of background work. */
+    dv_helper_pause(&s->compactor);
     send_stop(s, epoch);
     return true;
 }
@@ -140,6 +142,8 @@ static void tell(void *arg, enum dv_wire_type type, uint64_t epoch)
     struct dv_sup *s = arg;
     struct dv_wire_epoch frame = {.epoch = epoch};
     dv_sup_send_all(s, type, &frame, sizeof frame, NULL, 0);
+    if (type == DV_WIRE_RESUME || type == DV_WIRE_ABORT)
+        dv_helper_go_on(&s->compactor);
     uint64_t now = dv_now_ns();
     if (type == DV_WIRE_PROCEED) {
         s->proceed_ns = now;

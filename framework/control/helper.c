@@ -117,6 +117,18 @@ bool dv_helper_reaped(struct dv_helper *helper, pid_t pid, int wait_status,
     return true;
 }
 
+void dv_helper_pause(const struct dv_helper *helper)
+{
+    if (helper->pid)
+        (void)kill(helper->pid, SIGSTOP);
+}
+
+void dv_helper_go_on(const struct dv_helper *helper)
+{
+    if (helper->pid)
+        (void)kill(helper->pid, SIGCONT);
+}
+
 void dv_helper_tick(struct dv_helper *helper, uint64_t now_ns)
 {
     if (helper->pid && now_ns - helper->began_ns >= helper->limit_ns)

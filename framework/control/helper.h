@@ -33,6 +33,9 @@ enum dv_status dv_helper_start(struct dv_helper *helper,
 /* A child was reaped: was it this one? Then its result. */
 bool dv_helper_reaped(struct dv_helper *helper, pid_t pid, int wait_status,
                       struct dv_helper_result *result);
+/* Stand still, and go on. No effect if none runs. */
+void dv_helper_pause(const struct dv_helper *helper);
+void dv_helper_go_on(const struct dv_helper *helper);
 /* Kill it if it has run for too long; its end is then reaped like any other. */
 void dv_helper_tick(struct dv_helper *helper, uint64_t now_ns);
 /* When to tick next; UINT64_MAX: no need. */

@@ -1,5 +1,6 @@
 /* Spare images made ready while the application runs, so that the next checkpoint finds memory that
  * is allocated and mapped: allocating it costs several times as much as filling it. */
+#include "common/background.h"
 #include "common/io.h"
 #include "image/image.h"
 #include "image/mapping.h"
@@ -56,11 +57,16 @@ static int open_spare(const char *directory, const char *path)
     return open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
+static int must_stop(void)
+{
+    return atomic_load(&halts) > 0 || dv_background_halted();
+}
+
 /* Zeros up to `bytes`. What was written before a halt or a full disk is of use too. */
 static void grow(int fd, const char *path, uint64_t at, uint64_t bytes)
 {
     static const char zeros[STEP_BYTES];
-    while (at < bytes && atomic_load(&halts) == 0) {
+    while (at < bytes && !must_stop()) {
         size_t length = bytes - at < STEP_BYTES ? (size_t)(bytes - at) : STEP_BYTES;
         if (dv_pwrite_all(fd, zeros, length, at) != DV_OK) {
             dv_debug(MODULE, "%s is made ready up to %llu bytes: %s", path, (unsigned long long)at,
@@ -107,7 +113,7 @@ void dv_image_prepare(const char *directory, const char *name, uint64_t bytes)
     if (!is_on_tmpfs(parent)) /* before anything is made */
         return;
     pthread_mutex_lock(&busy);
-    if (atomic_load(&halts) == 0)
+    if (!must_stop())
         prepare(directory, path, bytes);
     pthread_mutex_unlock(&busy);
 }

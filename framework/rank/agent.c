@@ -10,6 +10,7 @@
  *                     ^  ^---(TARGET: behind, STEP)--'                               |
  *                     '----------------------(RESUME, ABORT)-------------------------'
  */
+#include "common/background.h"
 #include "common/fail.h"
 #include "common/io.h"
 #include "control/wire.h"
@@ -143,6 +144,7 @@ static void forget_epoch(void)
     agent.epoch = 0;
     agent.state = RUNNING;
     DV_GATE->stop = 0;
+    dv_background_go_on();
 }
 
 void dv_agent_refuse(uint64_t epoch, enum dv_status status, const char *reason)
@@ -502,6 +504,7 @@ static void on_stop(const struct dv_wire_stop *stop)
     memset(&agent.figures, 0, sizeof agent.figures);
     agent.figures.epoch = stop->epoch;
     dv_log_set_epoch(stop->epoch);
+    dv_background_halt();
     DV_GATE->stop = 1;
 }
 
@@ -525,6 +528,7 @@ static void on_resume(void)
     agent.figures.stall_ns = dv_now_ns() - agent.parked_ns;
     agent.resumed = 1;
     DV_GATE->stop = 0;
+    dv_background_go_on();
     dv_writer_start(agent.epoch, agent.job, &agent.taken);
     agent.job = NULL;
 }

@@ -325,6 +325,23 @@ static enum dv_status begin_tracking(struct incremental *s, struct zone *z)
     return status;
 }
 
+static enum dv_status ignore_run(void *arg, uint64_t start, uint64_t end)
+{
+    (void)arg;
+    (void)start;
+    (void)end;
+    return DV_OK;
+}
+
+/* What is tracked already only has to be clean again, which costs far less than arming it. */
+static enum dv_status go_on_tracking(struct incremental *s, const struct dv_region *region,
+                                     struct zone *z)
+{
+    enum dv_status status =
+        s->ops->collect(s->tracker, z->start, z->end, region->flags, ignore_run, NULL);
+    return status == DV_ERR_NOT_FOUND ? begin_tracking(s, z) : status;
+}
+
 /* A zone that is seen for the first time, or for which there is no parent: all of it, and tracking begins. */
 static enum dv_status select_new(struct selection *selection, const struct dv_region *region,
                                  struct zone *z)
@@ -341,7 +358,7 @@ static enum dv_status select_new(struct selection *selection, const struct dv_re
             z->mode = ZONE_TRACKED;
     }
     if (z->mode == ZONE_TRACKED)
-        status = begin_tracking(s, z);
+        status = was == ZONE_TRACKED ? go_on_tracking(s, region, z) : begin_tracking(s, z);
     if (was != z->mode && (z->mode == ZONE_HASHED || z->pages >= 1024))
         report(selection->c, z, &none, was, 0, 0, reason);
     return status == DV_OK ? add_all(selection, z) : status;
