@@ -172,18 +172,18 @@ void dv_snapshot_measure(void)
     double cow = least_of(measure_cow, memory);
     munmap(memory, 2 * MEASURE_BYTES);
     if (cow > 0)
-        measured.cow_ns_per_page = cow / (MEASURE_COW_BYTES / DV_PAGE_BYTES);
+        measured.cow_ns_per_page = cow / MEASURE_COW_BYTES * DV_PAGE_BYTES;
     measured.fork_ns = small;
     if (large > small)
         measured.fork_ns_per_page = (large - small) / (double)pages;
     if (measured.fork_ns_per_page < FORK_NS_PER_PAGE)
         measured.fork_ns_per_page = FORK_NS_PER_PAGE;
     costs = measured;
-    dv_debug("capture",
-             "copying costs %.3f ns per byte, forking %.0f us and %.0f ns per page, and %.0f ns per "
-             "page that is written afterwards",
-             costs.copy_ns_per_byte, costs.fork_ns / 1e3, costs.fork_ns_per_page,
-             costs.cow_ns_per_page);
+    dv_debug(
+        "capture",
+        "copying costs %.3f ns per byte, forking %.0f us and %.0f ns per page, and %.0f ns per "
+        "page that is written afterwards",
+        costs.copy_ns_per_byte, costs.fork_ns / 1e3, costs.fork_ns_per_page, costs.cow_ns_per_page);
 }
 
 void dv_snapshot_cost(struct dv_keep_cost *cost)

@@ -102,8 +102,9 @@ static void one_epoch_is_no_habit(void **state)
     const char *reason;
     double tracked, hashed;
     for (unsigned epoch = 0; epoch < EPOCHS; epoch++)
-        assert_int_equal(policy_judge(&calm, &z, epoch % 2 ? &few : &all, &tracked, &hashed, &reason),
-                         ZONE_TRACKED);
+        assert_int_equal(
+            policy_judge(&calm, &z, epoch % 2 ? &few : &all, &tracked, &hashed, &reason),
+            ZONE_TRACKED);
 }
 
 static void huge_pages_are_not_split(void **state)
@@ -129,9 +130,12 @@ static void small_and_shared_zones_stay(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(few_pages_are_tracked),      cmocka_unit_test(many_pages_are_hashed),
-        cmocka_unit_test(habits_change),              cmocka_unit_test(stops_count),
-        cmocka_unit_test(one_epoch_is_no_habit),      cmocka_unit_test(huge_pages_are_not_split),
+        cmocka_unit_test(few_pages_are_tracked),
+        cmocka_unit_test(many_pages_are_hashed),
+        cmocka_unit_test(habits_change),
+        cmocka_unit_test(stops_count),
+        cmocka_unit_test(one_epoch_is_no_habit),
+        cmocka_unit_test(huge_pages_are_not_split),
         cmocka_unit_test(small_and_shared_zones_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

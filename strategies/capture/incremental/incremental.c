@@ -71,8 +71,8 @@ static double measure_digest(const struct dv_capture_core *core)
     return (now_ns() - before) / DIGEST_TRIES;
 }
 
-static enum dv_status measure_tracker(const struct dv_tracker_ops *ops, struct dv_tracker_cost *cost,
-                                      char *why, size_t why_bytes)
+static enum dv_status measure_tracker(const struct dv_tracker_ops *ops,
+                                      struct dv_tracker_cost *cost, char *why, size_t why_bytes)
 {
     enum dv_status status = ops->test(cost, why, why_bytes);
     for (int i = 1; i < CALM_TRIES && status == DV_OK; i++) {
