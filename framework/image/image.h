@@ -193,7 +193,8 @@ void dv_image_trim(void);
 
 /* On tmpfs, make the spare image `<directory>/<name>` ready for a writer to recycle: at least `bytes` long and
  * mapped; the directory's parent must exist. Blocks for as long as that takes, so call it from a thread of its own. A
- * writer that is opened meanwhile halts it and uses what is there, as does a stop (common/background.h). Elsewhere, without room, and on failure: no effect. */
+ * writer that is opened meanwhile halts it and uses what is there, as does a stop of the application
+ * (common/background.h). Elsewhere, without room, and on failure: no effect. */
 void dv_image_prepare(const char *directory, const char *name, uint64_t bytes);
 /* Wait until nothing is being prepared (what is gives up soon), and nothing will be until dv_image_prepare_go_on.
  * Writers do so by themselves while they open. */
