@@ -52,8 +52,8 @@ static void wait_for_steps(const struct shared *shared)
 
 static struct shared *start(struct dv_helper *helper)
 {
-    struct shared *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
-                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct shared *shared =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(shared, MAP_FAILED);
     assert_int_equal(dv_helper_start(helper, count, shared, LIMIT_NS, true), DV_OK);
     wait_for_steps(shared);
