@@ -63,12 +63,17 @@ static double measure_digest(const struct dv_capture_core *core)
 {
     static unsigned char page[DV_PAGE_BYTES];
     uint64_t digest[2];
-    double before = now_ns();
-    for (unsigned i = 0; i < DIGEST_TRIES; i++) {
-        page[i] ^= 1;
-        core->digest(page, sizeof page, digest);
+    double calm = 0;
+    for (unsigned try = 0; try < CALM_TRIES; try++) {
+        double before = now_ns();
+        for (unsigned i = 0; i < DIGEST_TRIES; i++) {
+            page[i] ^= 1;
+            core->digest(page, sizeof page, digest);
+        }
+        double once = (now_ns() - before) / DIGEST_TRIES;
+        calm = try == 0 ? once : least(calm, once);
     }
-    return (now_ns() - before) / DIGEST_TRIES;
+    return calm;
 }
 
 static enum dv_status measure_tracker(const struct dv_tracker_ops *ops,
@@ -76,10 +81,8 @@ static enum dv_status measure_tracker(const struct dv_tracker_ops *ops,
 {
     enum dv_status status = ops->test(cost, why, why_bytes);
     for (int i = 1; i < CALM_TRIES && status == DV_OK; i++) {
-        struct dv_tracker_cost once;
+        struct dv_tracker_cost once = *cost;
         status = ops->test(&once, why, why_bytes);
-        if (status != DV_OK)
-            break;
         cost->written_ns = least(cost->written_ns, once.written_ns);
         cost->scan_ns = least(cost->scan_ns, once.scan_ns);
         cost->arm_ns = least(cost->arm_ns, once.arm_ns);
@@ -145,8 +148,6 @@ static enum dv_status init(struct dv_capture *c)
 {
     struct incremental *s = c->state;
     s->costs.digest_ns = measure_digest(c->core);
-    for (int i = 1; i < CALM_TRIES; i++)
-        s->costs.digest_ns = least(s->costs.digest_ns, measure_digest(c->core));
     s->costs.split_ns = SPLIT_NS;
     enum dv_status status = choose_tracker(c, s);
     if (status != DV_OK)
@@ -511,9 +512,10 @@ static enum dv_status select_pages(struct dv_capture *c, uint64_t epoch, struct 
     }
     if (status == DV_OK)
         status = keep_populated(s, c->populated);
-    c->core->keep_cost(&s->costs.keep);
-    if (status == DV_OK)
+    if (status == DV_OK) {
+        c->core->keep_cost(&s->costs.keep);
         status = select_zones(&selection);
+    }
     runs_normalize(&s->selected);
     /* What the tracker reported may be lost after a failure: then all zones are new to the next epoch. */
     if (status == DV_OK)
